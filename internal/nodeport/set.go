@@ -1,0 +1,88 @@
+// Package nodeport holds sets of node ports in the form in which reports carry
+// them: ascending ranges, such as 30000-30010,31000.
+//
+// A set takes four bytes per range, so that one whose ports are contiguous costs
+// next to nothing, and the worst set of the default node port range costs less
+// than six kilobytes.
+package nodeport
+
+import (
+	"iter"
+	"slices"
+	"sort"
+)
+
+// Set is an immutable set of ports from 1 to 65535. The zero Set is empty. Sets
+// may share memory and be read by any number of goroutines.
+type Set struct {
+	// spans are ascending, and between two of them there is a gap.
+	spans []span
+}
+
+// span is the ports from first to last, both included.
+type span struct {
+	first, last uint16
+}
+
+// Of returns the set of ports, which may come in any order and more than once.
+// Port 0 is no port and is left out.
+func Of(ports ...uint16) Set {
+	if !slices.IsSorted(ports) {
+		ports = slices.Sorted(slices.Values(ports))
+	}
+	var spans []span
+	for _, port := range ports {
+		if port != 0 {
+			spans = join(spans, span{port, port})
+		}
+	}
+	return Set{spans}
+}
+
+// join appends sp, which begins no earlier than the last of spans, to spans, and
+// merges the two where they touch.
+func join(spans []span, sp span) []span {
+	if n := len(spans); n > 0 && int(spans[n-1].last)+1 >= int(sp.first) {
+		spans[n-1].last = max(spans[n-1].last, sp.last)
+		return spans
+	}
+	return append(spans, sp)
+}
+
+// IsEmpty tells whether the set has no ports.
+func (s Set) IsEmpty() bool {
+	return len(s.spans) == 0
+}
+
+// Len returns the number of ports.
+func (s Set) Len() int {
+	n := 0
+	for _, sp := range s.spans {
+		n += int(sp.last) - int(sp.first) + 1
+	}
+	return n
+}
+
+// Equal tells whether s and o have the same ports.
+func (s Set) Equal(o Set) bool {
+	return slices.Equal(s.spans, o.spans)
+}
+
+// Contains tells whether port is in the set.
+func (s Set) Contains(port uint16) bool {
+	i := sort.Search(len(s.spans), func(i int) bool { return s.spans[i].last >= port })
+	return i < len(s.spans) && s.spans[i].first <= port
+}
+
+// All yields the ports in ascending order.
+func (s Set) All() iter.Seq[uint16] {
+	return func(yield func(uint16) bool) {
+		for _, sp := range s.spans {
+			for port := int(sp.first); port <= int(sp.last); port++ {
+				if !yield(uint16(port)) {
+					return
+				}
+			}
+		}
+	}
+}
