@@ -1,0 +1,158 @@
+package reachability
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/nodeport"
+)
+
+// word is what one report says of one node port on one address.
+type word int
+
+const (
+	// silent: the report does not cover it, or has no result yet.
+	silent word = iota
+	reached
+	failed
+)
+
+// report is a decoded NodeReachability status.
+type report struct {
+	// version is the resourceVersion of the Services that the report covers.
+	version   string
+	addresses map[netip.Addr]struct{}
+	nodePorts nodeport.Set
+	failures  []exception
+	pending   []exception
+}
+
+// exception is a set of node ports that were not reached on some addresses.
+type exception struct {
+	reason    string
+	message   string
+	nodePorts nodeport.Set
+	addresses []netip.Addr
+}
+
+// decode reads a report. It fails on text that no agent writes: a report that
+// cannot be read in full says nothing.
+func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
+	decoded := &report{
+		version:   status.ServicesResourceVersion,
+		addresses: make(map[netip.Addr]struct{}, len(status.Addresses)),
+	}
+	addresses, err := parseAddresses(status.Addresses)
+	if err != nil {
+		return nil, fmt.Errorf("status.addresses: %w", err)
+	}
+	for _, address := range addresses {
+		decoded.addresses[address] = struct{}{}
+	}
+	if decoded.nodePorts, err = nodeport.Parse(status.NodePorts); err != nil {
+		return nil, fmt.Errorf("status.nodePorts: %w", err)
+	}
+	for i, failure := range status.Failures {
+		entry, err := decodeException(failure.NodePorts, failure.Addresses)
+		if err != nil {
+			return nil, fmt.Errorf("status.failures[%d]: %w", i, err)
+		}
+		entry.reason, entry.message = failure.Reason, failure.Message
+		decoded.failures = append(decoded.failures, entry)
+	}
+	for i, pending := range status.Pending {
+		entry, err := decodeException(pending.NodePorts, pending.Addresses)
+		if err != nil {
+			return nil, fmt.Errorf("status.pending[%d]: %w", i, err)
+		}
+		decoded.pending = append(decoded.pending, entry)
+	}
+	return decoded, nil
+}
+
+func decodeException(nodePorts string, addresses []string) (exception, error) {
+	set, err := nodeport.Parse(nodePorts)
+	if err != nil {
+		return exception{}, fmt.Errorf("nodePorts: %w", err)
+	}
+	parsed, err := parseAddresses(addresses)
+	if err != nil {
+		return exception{}, fmt.Errorf("addresses: %w", err)
+	}
+	return exception{nodePorts: set, addresses: parsed}, nil
+}
+
+func parseAddresses(texts []string) ([]netip.Addr, error) {
+	addresses := make([]netip.Addr, 0, len(texts))
+	for _, text := range texts {
+		address, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, err
+		}
+		addresses = append(addresses, address)
+	}
+	return addresses, nil
+}
+
+// about returns the report's word on a node port of an address, and for a
+// failure its reason and raw error.
+func (r *report) about(address netip.Addr, nodePort int32) (verdict word, reason, message string) {
+	if _, dialled := r.addresses[address]; !dialled || !r.nodePorts.Contains(uint16(nodePort)) {
+		return silent, "", ""
+	}
+	for i := range r.pending {
+		if r.pending[i].covers(address, nodePort) {
+			return silent, "", ""
+		}
+	}
+	for i := range r.failures {
+		if r.failures[i].covers(address, nodePort) {
+			return failed, r.failures[i].reason, r.failures[i].message
+		}
+	}
+	return reached, "", ""
+}
+
+func (e *exception) covers(address netip.Addr, nodePort int32) bool {
+	if !e.nodePorts.Contains(uint16(nodePort)) {
+		return false
+	}
+	for _, candidate := range e.addresses {
+		if candidate == address {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *exception) equal(other *exception) bool {
+	return e.reason == other.reason && e.message == other.message &&
+		e.nodePorts.Equal(other.nodePorts) && slices.Equal(e.addresses, other.addresses)
+}
+
+// differing returns the node ports on which two reports may differ. It may name
+// too many, never too few.
+func differing(a, b *report) nodeport.Set {
+	if !maps.Equal(a.addresses, b.addresses) {
+		return a.nodePorts.Union(b.nodePorts)
+	}
+	ports := a.nodePorts.Minus(b.nodePorts).Union(b.nodePorts.Minus(a.nodePorts))
+	for _, pair := range [][2][]exception{{a.failures, b.failures}, {a.pending, b.pending}} {
+		ports = ports.Union(onlyIn(pair[0], pair[1])).Union(onlyIn(pair[1], pair[0]))
+	}
+	return ports
+}
+
+// onlyIn returns the node ports of the exceptions that a has and b has not.
+func onlyIn(a, b []exception) nodeport.Set {
+	var ports nodeport.Set
+	for i := range a {
+		if !slices.ContainsFunc(b, func(e exception) bool { return e.equal(&a[i]) }) {
+			ports = ports.Union(a[i].nodePorts)
+		}
+	}
+	return ports
+}

@@ -1,0 +1,41 @@
+package topology
+
+import (
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Addresses returns the addresses of a node that may be dialled, at most one
+// per IP family: its first usable InternalIP, or ExternalIP where it has none.
+func Addresses(node *corev1.Node) map[corev1.IPFamily]netip.Addr {
+	addresses := make(map[corev1.IPFamily]netip.Addr, 2)
+	for _, kind := range []corev1.NodeAddressType{corev1.NodeInternalIP, corev1.NodeExternalIP} {
+		for _, candidate := range node.Status.Addresses {
+			address, err := netip.ParseAddr(candidate.Address)
+			if candidate.Type != kind || err != nil || !Dialable(address) {
+				continue
+			}
+			family := Family(address)
+			if _, found := addresses[family]; !found {
+				addresses[family] = address
+			}
+		}
+	}
+	return addresses
+}
+
+// Dialable tells whether an address may be a node's. A compromised kubelet can
+// set its own addresses: none may lead an agent to dial itself or a
+// link-local service such as a cloud's metadata server.
+func Dialable(address netip.Addr) bool {
+	return address.IsGlobalUnicast() && !address.Is4In6() && address.Zone() == ""
+}
+
+// Family returns the IP family of an address.
+func Family(address netip.Addr) corev1.IPFamily {
+	if address.Is4() {
+		return corev1.IPv4Protocol
+	}
+	return corev1.IPv6Protocol
+}

@@ -1,0 +1,103 @@
+package topology_test
+
+import (
+	"net/netip"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/exposedapp/exposedapp/internal/topology"
+)
+
+func TestDialable(t *testing.T) {
+	tests := map[string]struct {
+		addresses []string
+		want      bool
+	}{
+		"private":         {addresses: []string{"10.0.0.1", "172.18.0.4", "192.168.1.7", "fd00::1"}, want: true},
+		"shared":          {addresses: []string{"100.64.0.1"}, want: true},
+		"public":          {addresses: []string{"203.0.113.7", "2001:db8::1"}, want: true},
+		"loopback":        {addresses: []string{"127.0.0.1", "127.1.2.3", "::1"}},
+		"link-local":      {addresses: []string{"169.254.169.254", "fe80::1"}},
+		"multicast":       {addresses: []string{"224.0.0.1", "239.1.2.3", "ff02::1", "ff0e::1"}},
+		"broadcast":       {addresses: []string{"255.255.255.255"}},
+		"unspecified":     {addresses: []string{"0.0.0.0", "::"}},
+		"IPv4 in IPv6":    {addresses: []string{"::ffff:10.0.0.1", "::ffff:127.0.0.1", "::ffff:169.254.169.254"}},
+		"bound to a zone": {addresses: []string{"fe80::1%eth0", "fd00::1%eth0"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			for _, address := range test.addresses {
+				g.Expect(topology.Dialable(netip.MustParseAddr(address))).To(Equal(test.want), address)
+			}
+		})
+	}
+	t.Run("none", func(t *testing.T) { NewWithT(t).Expect(topology.Dialable(netip.Addr{})).To(BeFalse()) })
+}
+
+func TestAddresses(t *testing.T) {
+	const internal, external, hostname = corev1.NodeInternalIP, corev1.NodeExternalIP, corev1.NodeHostName
+	tests := map[string]struct {
+		addresses  []corev1.NodeAddress
+		ipv4, ipv6 string
+	}{
+		"none": {},
+		"the first InternalIP": {
+			addresses: []corev1.NodeAddress{{Type: internal, Address: "10.0.0.1"}, {Type: internal, Address: "10.0.0.2"}},
+			ipv4:      "10.0.0.1",
+		},
+		"one per family": {
+			addresses: []corev1.NodeAddress{
+				{Type: internal, Address: "fd00::1"}, {Type: internal, Address: "10.0.0.1"},
+				{Type: internal, Address: "fd00::2"},
+			},
+			ipv4: "10.0.0.1", ipv6: "fd00::1",
+		},
+		"InternalIP before ExternalIP, whatever their order": {
+			addresses: []corev1.NodeAddress{
+				{Type: external, Address: "203.0.113.7"}, {Type: internal, Address: "10.0.0.1"},
+			},
+			ipv4: "10.0.0.1",
+		},
+		"ExternalIP where the family has no InternalIP": {
+			addresses: []corev1.NodeAddress{
+				{Type: internal, Address: "10.0.0.1"}, {Type: external, Address: "2001:db8::1"},
+			},
+			ipv4: "10.0.0.1", ipv6: "2001:db8::1",
+		},
+		"the first that may be dialled": {
+			addresses: []corev1.NodeAddress{
+				{Type: internal, Address: "127.0.0.1"}, {Type: internal, Address: "169.254.169.254"},
+				{Type: internal, Address: "10.0.0.1"},
+			},
+			ipv4: "10.0.0.1",
+		},
+		"ExternalIP where no InternalIP may be dialled": {
+			addresses: []corev1.NodeAddress{
+				{Type: internal, Address: "127.0.0.1"}, {Type: external, Address: "203.0.113.7"},
+			},
+			ipv4: "203.0.113.7",
+		},
+		"nothing that is not an address, and no host name": {
+			addresses: []corev1.NodeAddress{
+				{Type: internal, Address: "example.com"}, {Type: internal, Address: "10.0.0.1:80"},
+				{Type: internal, Address: "10.0.0.1/24"}, {Type: internal}, {Type: hostname, Address: "10.0.0.1"},
+			},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			want := map[corev1.IPFamily]netip.Addr{}
+			if test.ipv4 != "" {
+				want[corev1.IPv4Protocol] = netip.MustParseAddr(test.ipv4)
+			}
+			if test.ipv6 != "" {
+				want[corev1.IPv6Protocol] = netip.MustParseAddr(test.ipv6)
+			}
+			node := &corev1.Node{Status: corev1.NodeStatus{Addresses: test.addresses}}
+			NewWithT(t).Expect(topology.Addresses(node)).To(Equal(want))
+		})
+	}
+}

@@ -1,0 +1,52 @@
+package topology
+
+import (
+	"cmp"
+	"hash/fnv"
+	"slices"
+)
+
+// Observers is how many other nodes dial each node. A cluster of up to
+// Observers+1 nodes is a full mesh.
+const Observers = 8
+
+// Ring returns, for every node, the nodes that it dials: the Observers nodes
+// that follow it on a ring ordered by a hash of the name, itself left out. The
+// same names always give the same ring. Every node has exactly Observers
+// observers, and one node's coming or going changes at most Observers+1 lists.
+func Ring(names []string) map[string][]string {
+	type place struct {
+		hash uint64
+		name string
+	}
+	ring := make([]place, 0, len(names))
+	for _, name := range names {
+		ring = append(ring, place{hash: spread(name), name: name})
+	}
+	slices.SortFunc(ring, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.name, b.name))
+	})
+
+	dials := make(map[string][]string, len(ring))
+	for i, from := range ring {
+		next := make([]string, 0, Observers)
+		for step := 1; step <= Observers && step < len(ring); step++ {
+			next = append(next, ring[(i+step)%len(ring)].name)
+		}
+		slices.Sort(next)
+		dials[from.name] = next
+	}
+	return dials
+}
+
+// spread hashes a name so that neighbours by name, which often share a rack or
+// a zone, are not neighbours on the ring.
+func spread(name string) uint64 {
+	hash := fnv.New64a()
+	hash.Write([]byte(name))
+	x := hash.Sum64()
+	// FNV's high bits differ little between names that differ in their last
+	// letter; fold the low bits up.
+	x ^= x >> 32
+	return x * 0x9e3779b97f4a7c15
+}

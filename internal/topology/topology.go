@@ -1,0 +1,145 @@
+// Package topology decides who dials whom. It keeps one NodeReachability per
+// Node, with the nodes that the agent there dials: itself, for diagnosis, and
+// its successors on a ring, so that the load of a node does not grow with the
+// cluster.
+package topology
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	applyv1alpha1 "github.com/exposedapp/exposedapp/api/v1alpha1/applyconfiguration/api/v1alpha1"
+)
+
+// Reconciler writes the spec of every NodeReachability.
+type Reconciler struct {
+	Client client.Client
+}
+
+// SetupWithManager adds the reconciler to a manager. One Node changes the lists
+// of its neighbours, so every event leads to one and the same request: the
+// whole ring.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager, options controller.Options) error {
+	ring := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: "ring"}}}
+	})
+	return builder.ControllerManagedBy(mgr).
+		Named("topology").
+		Watches(&corev1.Node{}, ring, builder.WithPredicates(addressesChanged())).
+		Watches(&v1alpha1.NodeReachability{}, ring, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WithOptions(options).
+		Complete(r)
+}
+
+// Reconcile brings every NodeReachability that differs to the list of nodes
+// that its agent should dial.
+func (r *Reconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	var nodes corev1.NodeList
+	if err := r.Client.List(ctx, &nodes); err != nil {
+		return reconcile.Result{}, fmt.Errorf("list nodes: %w", err)
+	}
+	var existing v1alpha1.NodeReachabilityList
+	if err := r.Client.List(ctx, &existing); err != nil {
+		return reconcile.Result{}, fmt.Errorf("list node reachabilities: %w", err)
+	}
+	current := make(map[string]*v1alpha1.NodeReachability, len(existing.Items))
+	for i := range existing.Items {
+		current[existing.Items[i].Name] = &existing.Items[i]
+	}
+
+	var errs []error
+	specs := Specs(nodes.Items)
+	for i := range nodes.Items {
+		node, spec := &nodes.Items[i], specs[nodes.Items[i].Name]
+		if have := current[node.Name]; have != nil && ownedBy(have, node) && equality.Semantic.DeepEqual(have.Spec, spec) {
+			continue
+		}
+		if err := r.Client.Apply(ctx, report(node, spec), client.ForceOwnership); err != nil {
+			errs = append(errs, fmt.Errorf("apply node reachability %s: %w", node.Name, err))
+		}
+	}
+	return reconcile.Result{}, errors.Join(errs...)
+}
+
+// Specs returns, by the name of the node, what each agent dials and how often
+// it reports.
+func Specs(nodes []corev1.Node) map[string]v1alpha1.NodeReachabilitySpec {
+	targets := make(map[string]v1alpha1.Target, len(nodes))
+	for i := range nodes {
+		targets[nodes[i].Name] = target(&nodes[i])
+	}
+	ring := Ring(slices.Collect(maps.Keys(targets)))
+
+	specs := make(map[string]v1alpha1.NodeReachabilitySpec, len(nodes))
+	for _, node := range slices.Sorted(maps.Keys(targets)) {
+		spec := v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: heartbeatSeconds(len(nodes))}
+		for _, name := range append(ring[node], node) {
+			spec.Targets = append(spec.Targets, targets[name])
+		}
+		slices.SortFunc(spec.Targets, func(a, b v1alpha1.Target) int { return cmp.Compare(a.Node, b.Node) })
+		specs[node] = spec
+	}
+	return specs
+}
+
+// heartbeatSeconds grows with the cluster, from 10 to 300 at 5,000 nodes, so
+// that all reports together cost the API server fewer than 20 writes a second.
+func heartbeatSeconds(nodes int) int32 {
+	return int32(min(max(10, nodes*300/5000), 300))
+}
+
+func target(node *corev1.Node) v1alpha1.Target {
+	target := v1alpha1.Target{Node: node.Name}
+	addresses := Addresses(node)
+	for _, family := range []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol} {
+		if address, found := addresses[family]; found {
+			target.Addresses = append(target.Addresses, address.String())
+		}
+	}
+	return target
+}
+
+func report(
+	node *corev1.Node, spec v1alpha1.NodeReachabilitySpec,
+) *applyv1alpha1.NodeReachabilityApplyConfiguration {
+	wanted := applyv1alpha1.NodeReachabilitySpec().WithHeartbeatSeconds(spec.HeartbeatSeconds)
+	for _, target := range spec.Targets {
+		wanted.WithTargets(applyv1alpha1.Target().WithNode(target.Node).WithAddresses(target.Addresses...))
+	}
+	return applyv1alpha1.NodeReachability(node.Name).
+		WithOwnerReferences(metav1ac.OwnerReference().
+			WithAPIVersion("v1").WithKind("Node").WithName(node.Name).WithUID(node.UID)).
+		WithSpec(wanted)
+}
+
+func ownedBy(report *v1alpha1.NodeReachability, node *corev1.Node) bool {
+	return len(report.OwnerReferences) == 1 && report.OwnerReferences[0].UID == node.UID
+}
+
+// addressesChanged leaves out the heartbeats of the kubelets.
+func addressesChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*corev1.Node)
+		after, also := e.ObjectNew.(*corev1.Node)
+		return !ok || !also || before.UID != after.UID ||
+			!maps.Equal(Addresses(before), Addresses(after))
+	}}
+}
