@@ -1,0 +1,76 @@
+// Package agent dials the node ports of the cluster from one node and reports
+// what it found. There is one agent per node.
+//
+// It watches two things: its own NodeReachability, whose spec names the
+// addresses to dial, and the operator's Services, which hold the node ports to
+// dial. Every address and every node port in the address's IP family is a pair.
+//
+//	Services ─────────┐            ┌─▶ probes, a bounded number at once
+//	                  ├─▶ loop ◀───┤
+//	NodeReachability ─┘  │         └── their results
+//	       ▲             │
+//	       └─── report ◀─┘
+//
+// One goroutine, the loop, owns all state. The schedule says which probe is next
+// and what a result means; the pacer says when to write; survey and report turn
+// the schedule into a status. All of them are plain values that take the time as
+// an argument, and none knows of goroutines, channels or the API server.
+//
+// # From a failure to a report
+//
+// A pair that was reached is probed once per period. If the answer is missing
+// for 300 ms, a second probe starts beside the first; if the probe fails before
+// that, the second starts 100 ms after. Probes go on in this way until as many
+// have failed in a row as the Service's failure threshold says, and the first
+// success ends it all. With the defaults (period 5 s, timeout 2 s, threshold 2)
+// a node port that begins to refuse connections is thus known to fail at most
+// 5.1 s later, and one that falls silent at most 7.3 s later. Another 100 ms
+// gather what comes in a burst into one report.
+//
+// # What a report must not say
+//
+// Results belong to a Service in one form: its UID, its node port, its routing
+// and its probe settings. A Service that changes in any of these begins anew, and
+// answers to probes that started before count no more. Where the port had another
+// owner or routing a moment ago, probing waits until the proxies of the nodes
+// had the time to follow.
+package agent
+
+import (
+	"context"
+	"sync"
+
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/exposedapp/exposedapp/internal/probe"
+)
+
+// Prober makes a probe. *probe.Prober is one.
+type Prober interface {
+	Probe(ctx context.Context, target probe.Target) probe.Result
+}
+
+// Agent dials and reports for one node.
+type Agent struct {
+	// Client is as NewClient makes it.
+	Client client.WithWatch
+
+	// NodeName is the name of the Node and of its NodeReachability.
+	NodeName string
+
+	Prober Prober
+
+	// Workers is how many probes may be under way at once.
+	Workers int
+}
+
+// Run runs the agent until ctx ends.
+func (a *Agent) Run(ctx context.Context) {
+	l := newLoop(a.NodeName, a.Workers, a.Prober, a.publish, klog.FromContext(ctx))
+	var watches sync.WaitGroup
+	watches.Go(func() { watchServices(ctx, a.Client, l) })
+	watches.Go(func() { watchAssignment(ctx, a.Client, a.NodeName, l) })
+	l.run(ctx)
+	watches.Wait()
+}

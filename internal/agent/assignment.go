@@ -1,0 +1,62 @@
+package agent
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// maxAddresses is how many addresses a report can list.
+const maxAddresses = 64
+
+// assignment is what the operator asks of this agent, as far as the agent is
+// willing to follow.
+type assignment struct {
+	uid        types.UID
+	generation int64
+	heartbeat  time.Duration
+
+	// addresses are ascending and unique.
+	addresses []netip.Addr
+
+	// refused are the addresses that are not dialled.
+	refused []string
+}
+
+func assignmentOf(reachability *v1alpha1.NodeReachability) assignment {
+	a := assignment{
+		uid:        reachability.UID,
+		generation: reachability.Generation,
+		heartbeat:  seconds(bounded(reachability.Spec.HeartbeatSeconds, 10, 300)),
+	}
+	for _, target := range reachability.Spec.Targets {
+		for _, text := range target.Addresses {
+			address, err := netip.ParseAddr(text)
+			address = address.Unmap()
+			if err != nil || !diallable(address) {
+				a.refused = append(a.refused, text)
+				continue
+			}
+			a.addresses = append(a.addresses, address)
+		}
+	}
+	slices.SortFunc(a.addresses, netip.Addr.Compare)
+	a.addresses = slices.Compact(a.addresses)
+	a.addresses = a.addresses[:min(len(a.addresses), maxAddresses)]
+	return a
+}
+
+// diallable refuses what can be no node's own address but may be a way to
+// something private on this node. Addresses come from Node objects, and a
+// compromised kubelet can set its own.
+func diallable(address netip.Addr) bool {
+	return address.Zone() == "" &&
+		!address.IsUnspecified() &&
+		!address.IsLoopback() &&
+		!address.IsMulticast() &&
+		!address.IsLinkLocalUnicast()
+}

@@ -1,0 +1,165 @@
+package agent
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// setService takes a new or changed Service and tells whether its form differs
+// from the one known. If so, nothing found before counts for it.
+func (s *schedule) setService(now time.Duration, svc service) bool {
+	if port, ok := s.ports[svc.key]; ok && s.rows[port].service == svc {
+		return false
+	}
+	s.deleteService(now, svc.key)
+	if r, ok := s.rows[svc.port]; ok {
+		s.deleteService(now, r.service.key)
+	}
+	r := &row{service: svc}
+	r.pairs = s.newPairs(r)
+	s.rows[svc.port] = r
+	s.ports[svc.key] = svc.port
+	s.weigh(r, 1)
+
+	start := now
+	if before, ok := s.vacancies[svc.port]; ok {
+		if before.uid != svc.uid || before.routing != svc.routing {
+			start = max(now, before.settled)
+		}
+		delete(s.vacancies, svc.port)
+	}
+	for i := range r.pairs {
+		s.enter(start, &r.pairs[i])
+	}
+	return true
+}
+
+// deleteService forgets a Service and tells whether it was known.
+func (s *schedule) deleteService(now time.Duration, key types.NamespacedName) bool {
+	port, ok := s.ports[key]
+	if !ok {
+		return false
+	}
+	r := s.rows[port]
+	for i := range r.pairs {
+		s.leave(&r.pairs[i])
+	}
+	delete(s.rows, port)
+	delete(s.ports, key)
+	s.weigh(r, -1)
+
+	maps.DeleteFunc(s.vacancies, func(_ uint16, v vacancy) bool { return v.settled <= now })
+	s.vacancies[port] = vacancy{r.service.uid, r.service.routing, now + settleTime}
+	return true
+}
+
+// replaceServices takes all Services there are, and tells whether any differs.
+func (s *schedule) replaceServices(now time.Duration, services []service) bool {
+	gone := maps.Clone(s.ports)
+	for _, svc := range services {
+		delete(gone, svc.key)
+	}
+	changed := len(gone) > 0
+	for key := range gone {
+		s.deleteService(now, key)
+	}
+	for _, svc := range services {
+		changed = s.setService(now, svc) || changed
+	}
+	return changed
+}
+
+// assign takes the addresses to dial, ascending, and the heartbeat. Pairs of
+// addresses that stay keep what is known of them.
+func (s *schedule) assign(now time.Duration, addresses []netip.Addr, heartbeat time.Duration) {
+	s.heartbeat = heartbeat
+	s.setStretch()
+	if slices.Equal(s.addresses, addresses) {
+		return
+	}
+	before := s.addresses
+	s.addresses = addresses
+	s.load = 0
+	var fresh []*pair
+	for _, r := range s.rows {
+		s.weigh(r, 1)
+		old := r.pairs
+		r.pairs = s.newPairs(r)
+		for i := range r.pairs {
+			p := &r.pairs[i]
+			if j, ok := slices.BinarySearchFunc(before, p.address, netip.Addr.Compare); ok {
+				s.move(&old[j], p)
+			} else {
+				fresh = append(fresh, p)
+			}
+		}
+		for i := range old {
+			s.leave(&old[i])
+		}
+	}
+	for _, p := range fresh {
+		s.enter(now, p)
+	}
+}
+
+// move makes p take the place of old, which is as if it had never been entered.
+func (s *schedule) move(old, p *pair) {
+	*p = *old
+	if p.place != nowhere {
+		s.queue[p.place] = p
+	}
+	old.place, old.state = nowhere, undialled
+}
+
+// newPairs returns the pairs of r, none of which has been entered.
+func (s *schedule) newPairs(r *row) []pair {
+	pairs := make([]pair, len(s.addresses))
+	for i, address := range s.addresses {
+		p := &pairs[i]
+		p.row, p.address, p.place = r, address, nowhere
+		p.phase = phaseOf(s.node, netip.AddrPortFrom(address, r.service.port))
+		if !r.service.dialledOn(address) {
+			p.state = undialled
+		}
+	}
+	return pairs
+}
+
+// enter begins with a new pair. Its first probe is at once on a small cluster;
+// on a larger one the observers of an app spread theirs.
+func (s *schedule) enter(now time.Duration, p *pair) {
+	if p.state == undialled {
+		return
+	}
+	s.pending++
+	s.newRound(p)
+	spread := time.Duration(float64(fastest) * (s.stretch - 1))
+	s.plan(p, now+share(spread, p.phase))
+}
+
+// leave ends with a pair.
+func (s *schedule) leave(p *pair) {
+	s.queue.take(p)
+	if p.state == pending {
+		s.pending--
+	}
+}
+
+// weigh adds r to the load, or takes it off with sign -1, and sets the stretch
+// that keeps all budgets.
+func (s *schedule) weigh(r *row, sign float64) {
+	for _, address := range s.addresses {
+		if r.service.dialledOn(address) {
+			s.load += sign / r.service.period.Seconds()
+		}
+	}
+	s.setStretch()
+}
+
+func (s *schedule) setStretch() {
+	s.stretch = max(1, s.heartbeat.Seconds()/smallCluster.Seconds(), s.load/probesPerSecond)
+}

@@ -1,0 +1,211 @@
+package agent
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/probe"
+)
+
+// loop is the goroutine that owns the schedule and the pacer. All others, those
+// of the watches, of the probes and of the write, only send it messages; so
+// nothing here takes a lock, and neither a slow API server nor a silent node
+// holds it up.
+type loop struct {
+	schedule *schedule
+	pacer    pacer
+	prober   Prober
+	publish  func(context.Context, v1alpha1.NodeReachabilityStatus) error
+	log      logr.Logger
+	started  time.Time
+
+	// news are changes to apply, from the watches.
+	news    chan func(now time.Duration)
+	landed  chan landing
+	written chan error
+	done    chan struct{}
+
+	// assignment is nil while there is no NodeReachability, and services, the
+	// newest resourceVersion of the Services seen, is empty until all have been
+	// listed.
+	assignment *assignment
+	services   string
+
+	// writing is whether a write is under way.
+	writing bool
+}
+
+// landing is the end of a flight.
+type landing struct {
+	flight flight
+	result probe.Result
+}
+
+func newLoop(
+	node string, workers int, prober Prober,
+	publish func(context.Context, v1alpha1.NodeReachabilityStatus) error, log logr.Logger,
+) *loop {
+	return &loop{
+		schedule: newSchedule(node, workers),
+		pacer:    newPacer(rand.Float64),
+		prober:   prober,
+		publish:  publish,
+		log:      log,
+		started:  time.Now(),
+		news:     make(chan func(time.Duration)),
+		landed:   make(chan landing),
+		written:  make(chan error),
+		done:     make(chan struct{}),
+	}
+}
+
+// run runs until ctx ends.
+func (l *loop) run(ctx context.Context) {
+	defer close(l.done)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		now := l.now()
+		l.startProbes(ctx, now)
+		l.startWrite(ctx, now)
+		timer.Reset(l.wake() - now)
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case apply := <-l.news:
+			apply(l.now())
+		case landed := <-l.landed:
+			l.land(landed)
+		case err := <-l.written:
+			l.finishWrite(err)
+		}
+	}
+}
+
+func (l *loop) now() time.Duration {
+	return time.Since(l.started)
+}
+
+// wake returns when there is something to do without any message.
+func (l *loop) wake() time.Duration {
+	due := l.writeDue()
+	if next, ok := l.schedule.next(); ok {
+		due = min(due, next)
+	}
+	return due
+}
+
+// post makes the loop apply news.
+func (l *loop) post(news func(now time.Duration)) {
+	select {
+	case l.news <- news:
+	case <-l.done:
+	}
+}
+
+// startProbes starts all probes that are due, each in a goroutine of its own, of
+// which the schedule bounds the number.
+func (l *loop) startProbes(ctx context.Context, now time.Duration) {
+	for {
+		f, ok := l.schedule.start(now)
+		if !ok {
+			return
+		}
+		go func() {
+			result := l.prober.Probe(ctx, f.target)
+			select {
+			case l.landed <- landing{f, result}:
+			case <-l.done:
+			}
+		}()
+	}
+}
+
+func (l *loop) land(landed landing) {
+	now := l.now()
+	if change := l.schedule.finish(now, landed.flight, landed.result); change != unchanged {
+		l.pacer.note(now, change == turned)
+	}
+}
+
+// writeDue returns when to write the next report. None is written before the
+// agent knows what to dial.
+func (l *loop) writeDue() time.Duration {
+	if l.writing || l.assignment == nil || l.services == "" {
+		return never
+	}
+	return l.pacer.due(l.schedule.pending == 0)
+}
+
+// startWrite writes a report if it is time to.
+func (l *loop) startWrite(ctx context.Context, now time.Duration) {
+	if l.writeDue() > now {
+		return
+	}
+	status := l.schedule.survey().report()
+	status.ObservedGeneration = l.assignment.generation
+	status.ServicesResourceVersion = l.services
+	status.RenewTime = new(metav1.NowMicro())
+	l.pacer.write(now)
+	l.writing = true
+	go func() {
+		err := l.publish(ctx, status)
+		select {
+		case l.written <- err:
+		case <-l.done:
+		}
+	}()
+}
+
+func (l *loop) finishWrite(err error) {
+	l.writing = false
+	now := l.now()
+	if err == nil {
+		if l.pacer.wrote(now) {
+			l.log.Info("Reports are written again")
+		}
+		return
+	}
+	// Without the object there is nothing to complain about: the watch will
+	// tell of its end.
+	if l.pacer.failed(now) && !apierrors.IsNotFound(err) {
+		l.log.Error(err, "Failed to write the report, trying again until it works")
+	}
+}
+
+// assign follows a new assignment.
+func (l *loop) assign(now time.Duration, a assignment) {
+	var refusedBefore []string
+	if before := l.assignment; before != nil {
+		if before.uid == a.uid && before.generation == a.generation {
+			return
+		}
+		refusedBefore = before.refused
+	}
+	for _, address := range a.refused {
+		if !slices.Contains(refusedBefore, address) {
+			l.log.Info("Refusing to dial an address that is no node's", "address", address)
+		}
+	}
+	l.assignment = &a
+	l.schedule.assign(now, a.addresses, a.heartbeat)
+	l.pacer.follow(now, a.heartbeat)
+	l.pacer.note(now, false)
+}
+
+// unassign stops dialling: the NodeReachability is gone.
+func (l *loop) unassign(now time.Duration) {
+	if l.assignment == nil {
+		return
+	}
+	l.schedule.assign(now, nil, l.assignment.heartbeat)
+	l.assignment = nil
+}

@@ -1,0 +1,428 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-logr/logr/funcr"
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/probe"
+)
+
+// bubble runs a loop in the fake time of synctest, against a network and an API
+// server of its own.
+type bubble struct {
+	g       Gomega
+	loop    *loop
+	started time.Time
+
+	mu sync.Mutex
+	// behave is what an address does: answer after a while, with a result.
+	behave map[netip.AddrPort]behaviour
+	// dials are the instants at which each address was dialled.
+	dials    map[netip.AddrPort][]time.Time
+	most     int
+	underWay int
+
+	// writes are those that the API server took, and attempts all.
+	writes   []written
+	attempts int
+	// api is what the API server does with a write.
+	api  func() error
+	logs []string
+}
+
+type behaviour struct {
+	result probe.Result
+	after  time.Duration
+}
+
+type written struct {
+	at     time.Time
+	status v1alpha1.NodeReachabilityStatus
+}
+
+// inBubble runs test with a running loop that knows no Service and no address.
+func inBubble(t *testing.T, test func(t *testing.T, b *bubble)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubble{
+			g:       NewWithT(t),
+			started: time.Now(),
+			behave:  map[netip.AddrPort]behaviour{},
+			dials:   map[netip.AddrPort][]time.Time{},
+			api:     func() error { return nil },
+		}
+		log := funcr.New(func(_, args string) { b.logs = append(b.logs, args) }, funcr.Options{})
+		b.loop = newLoop("node", 16, b, b.publish, log)
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { b.loop.run(ctx) })
+		test(t, b)
+		stop()
+		running.Wait()
+	})
+}
+
+// Probe behaves as the address does; what takes longer than the timeout ends
+// in silence.
+func (b *bubble) Probe(_ context.Context, target probe.Target) probe.Result {
+	b.mu.Lock()
+	does := b.behave[target.Address]
+	b.dials[target.Address] = append(b.dials[target.Address], time.Now())
+	b.underWay++
+	b.most = max(b.most, b.underWay)
+	b.mu.Unlock()
+	if does.after >= target.Timeout {
+		does = behaviour{timedOut(), target.Timeout}
+	}
+	time.Sleep(max(does.after, time.Millisecond))
+	b.mu.Lock()
+	b.underWay--
+	b.mu.Unlock()
+	return does.result
+}
+
+func (b *bubble) publish(_ context.Context, status v1alpha1.NodeReachabilityStatus) error {
+	b.attempts++
+	if err := b.api(); err != nil {
+		return err
+	}
+	b.writes = append(b.writes, written{time.Now(), status})
+	return nil
+}
+
+// make sets what an address does from now on.
+func (b *bubble) make(address string, does behaviour) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.behave[netip.MustParseAddrPort(address)] = does
+}
+
+// assign gives the loop addresses as generation generation.
+func (b *bubble) assign(generation int64, heartbeat time.Duration, texts ...string) {
+	b.loop.post(func(now time.Duration) {
+		b.loop.assign(now, assignment{generation: generation, heartbeat: heartbeat, addresses: addresses(texts...)})
+	})
+}
+
+// list gives the loop all Services.
+func (b *bubble) list(version string, services ...service) {
+	b.loop.post(func(now time.Duration) {
+		b.loop.services = version
+		b.loop.schedule.replaceServices(now, services)
+		b.loop.pacer.note(now, false)
+	})
+}
+
+// wait lets time pass.
+func (b *bubble) wait(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// last is the newest report.
+func (b *bubble) last() v1alpha1.NodeReachabilityStatus {
+	b.g.Expect(b.writes).NotTo(BeEmpty())
+	return b.writes[len(b.writes)-1].status
+}
+
+// until returns how long it takes for a report to satisfy want, at most a
+// minute.
+func (b *bubble) until(want func(v1alpha1.NodeReachabilityStatus) bool) time.Duration {
+	from := time.Now()
+	for time.Since(from) < time.Minute {
+		b.wait(10 * time.Millisecond)
+		if len(b.writes) > 0 && want(b.last()) {
+			return b.writes[len(b.writes)-1].at.Sub(from)
+		}
+	}
+	b.g.Expect(b.last()).To(Satisfy(want))
+	return 0
+}
+
+func fails(s v1alpha1.NodeReachabilityStatus) bool { return len(s.Failures) > 0 }
+func clean(s v1alpha1.NodeReachabilityStatus) bool { return len(s.Failures)+len(s.Pending) == 0 }
+
+const one = "10.0.0.1:30000"
+
+// steady has 10.0.0.1:30000 reached and reported, and the time of the next
+// probe not in sight.
+func (b *bubble) steady() {
+	b.assign(1, smallCluster, "10.0.0.1")
+	b.list("7", onPorts(30000)...)
+	b.wait(12 * time.Second)
+	b.g.Expect(b.last()).To(Satisfy(clean))
+}
+
+func TestFirstReport(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		b.make("10.0.0.2:30001", behaviour{after: 1500 * time.Millisecond})
+		b.list("7", onPorts(30000, 30001)...)
+		b.wait(time.Minute)
+		b.g.Expect(b.attempts).To(BeZero(), "there is no NodeReachability")
+
+		b.assign(4, smallCluster, "10.0.0.1", "10.0.0.2")
+		b.wait(1400 * time.Millisecond)
+		b.g.Expect(b.writes).To(BeEmpty(), "one pair has no result")
+		b.wait(time.Second)
+		b.g.Expect(b.writes).To(HaveLen(1))
+		report := b.last()
+		b.g.Expect(report).To(Satisfy(clean))
+		b.g.Expect(report.ObservedGeneration).To(BeEquivalentTo(4))
+		b.g.Expect(report.ServicesResourceVersion).To(Equal("7"))
+		b.g.Expect(report.Addresses).To(Equal([]string{"10.0.0.1", "10.0.0.2"}))
+		b.g.Expect(report.NodePorts).To(Equal("30000-30001"))
+		b.g.Expect(report.RenewTime.Time).To(BeTemporally("~", time.Now(), time.Second))
+	})
+}
+
+func TestFirstReportWaitsForServices(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		b.assign(1, smallCluster, "10.0.0.1")
+		b.wait(time.Minute)
+		b.g.Expect(b.attempts).To(BeZero())
+		b.list("7")
+		b.wait(time.Second)
+		b.g.Expect(b.writes).To(HaveLen(1), "no Services is something to report")
+	})
+}
+
+// TestSpeed breaks and mends a node port at many instants of its period, and
+// looks at how long it takes for the report to say so.
+func TestSpeed(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		broken   behaviour
+		down     time.Duration
+		breaks   time.Duration
+		recovers time.Duration
+	}{
+		{"refused for a moment", behaviour{refused(), 0}, 3 * time.Second, 5250 * time.Millisecond, 1200 * time.Millisecond},
+		{"dropped for a moment", behaviour{timedOut(), time.Hour}, 3 * time.Second, 7450 * time.Millisecond, 3200 * time.Millisecond},
+		{"refused for long", behaviour{refused(), 0}, time.Minute, 5250 * time.Millisecond, 5200 * time.Millisecond},
+		{"dropped for long", behaviour{timedOut(), time.Hour}, time.Minute, 7450 * time.Millisecond, 7200 * time.Millisecond},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bubble) {
+				b.steady()
+				var breaks, recovers time.Duration
+				for range 25 {
+					b.make(one, tc.broken)
+					breaks = max(breaks, b.until(fails))
+					b.wait(tc.down)
+					b.make(one, behaviour{})
+					recovers = max(recovers, b.until(clean))
+					b.wait(10*time.Second + 230*time.Millisecond)
+				}
+				t.Logf("at most %s from break to report, %s from recovery", breaks, recovers)
+				b.g.Expect(breaks).To(BeNumerically("<=", tc.breaks))
+				b.g.Expect(recovers).To(BeNumerically("<=", tc.recovers))
+			})
+		})
+	}
+}
+
+// TestLostPackets: the kernel repeats a lost SYN after a second, and the probe
+// beside it is answered at once.
+func TestLostPackets(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		b.steady()
+		for range 20 {
+			before := len(b.dials[netip.MustParseAddrPort(one)])
+			b.make(one, behaviour{after: 1010 * time.Millisecond})
+			for len(b.dials[netip.MustParseAddrPort(one)]) == before {
+				b.wait(10 * time.Millisecond)
+			}
+			b.make(one, behaviour{})
+			b.wait(7 * time.Second)
+		}
+		for _, w := range b.writes {
+			b.g.Expect(w.status).To(Satisfy(clean))
+		}
+	})
+}
+
+// TestTakeoverIsReported: when another app takes over the port, the old app's
+// answer never counts for it, and the report says so by resourceVersion.
+func TestTakeoverIsReported(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		b.steady()
+		b.make(one, behaviour{after: 1900 * time.Millisecond})
+		b.wait(5 * time.Second) // a slow probe of the old app is under way now and then
+		other := onPorts(30000)[0]
+		other.key.Name, other.uid = "other", "2"
+		b.list("9", other)
+		b.wait(settleTime)
+		b.make(one, behaviour{refused(), 0})
+		b.until(func(s v1alpha1.NodeReachabilityStatus) bool { return s.ServicesResourceVersion == "9" })
+		b.until(fails)
+		for _, w := range b.writes {
+			b.g.Expect(w.status.ServicesResourceVersion == "9" && clean(w.status)).To(BeFalse())
+		}
+	})
+}
+
+// TestNewServiceIsOneReport: neither pending first nor once per address.
+func TestNewServiceIsOneReport(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		b.steady()
+		before := len(b.writes)
+		b.list("8", onPorts(30000, 30001, 30002, 30003)...)
+		b.wait(300 * time.Millisecond)
+		b.g.Expect(b.writes).To(HaveLen(before + 1))
+		b.g.Expect(b.last().NodePorts).To(Equal("30000-30003"))
+		b.g.Expect(b.last()).To(Satisfy(clean))
+	})
+}
+
+// TestHeartbeat: a steady state is renewed up to a tenth early, and nothing in
+// the report changes but the time.
+func TestHeartbeat(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		b.steady()
+		b.wait(10 * time.Minute)
+		for i, w := range b.writes[1:] {
+			gap := w.at.Sub(b.writes[i].at)
+			b.g.Expect(gap).To(And(BeNumerically(">=", 9*time.Second), BeNumerically("<=", 10*time.Second)))
+			before, after := b.writes[i].status, w.status
+			before.RenewTime, after.RenewTime = nil, nil
+			b.g.Expect(after).To(Equal(before))
+		}
+		b.g.Expect(b.logs).To(BeEmpty())
+	})
+}
+
+func TestHeartbeatGetsShorter(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		b.assign(1, 5*time.Minute, "10.0.0.1")
+		b.list("7", onPorts(30000)...)
+		b.wait(time.Minute)
+		b.assign(2, smallCluster, "10.0.0.1")
+		b.wait(2 * time.Second)
+		b.g.Expect(b.last().ObservedGeneration).To(BeEquivalentTo(2))
+		before := len(b.writes)
+		b.wait(21 * time.Second)
+		b.g.Expect(len(b.writes)).To(BeNumerically(">=", before+2))
+	})
+}
+
+// TestChangesKeepTheirDistance: a flapping node port costs one write a second.
+func TestChangesKeepTheirDistance(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		b.steady()
+		for range 200 {
+			b.make(one, behaviour{refused(), 0})
+			b.wait(250 * time.Millisecond)
+			b.make(one, behaviour{timedOut(), time.Millisecond})
+			b.wait(250 * time.Millisecond)
+			b.list("8", onPorts(30000, 30001)...)
+			b.wait(50 * time.Millisecond)
+			b.list("9", onPorts(30000)...)
+			b.wait(50 * time.Millisecond)
+		}
+		for i, w := range b.writes[1:] {
+			b.g.Expect(w.at.Sub(b.writes[i].at)).To(BeNumerically(">=", time.Second-time.Millisecond))
+		}
+	})
+}
+
+// TestOutage: probing goes on, each attempt carries the newest state, and the
+// log has one line for the beginning and one for the end.
+func TestOutage(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		b.steady()
+		b.api = func() error { return errors.New("connection refused") }
+		before, attempts := len(b.dials[netip.MustParseAddrPort(one)]), b.attempts
+		b.wait(10 * time.Minute)
+		b.g.Expect(len(b.dials[netip.MustParseAddrPort(one)])).To(BeNumerically("~", before+120, 2))
+		b.g.Expect(b.attempts - attempts).To(BeNumerically("~", 30, 12))
+		b.make(one, behaviour{refused(), 0})
+		b.wait(time.Minute)
+		b.api = func() error { return nil }
+		b.g.Expect(b.until(fails)).To(BeNumerically("<=", lastRetry))
+		b.g.Expect(b.logs).To(HaveLen(2))
+	})
+}
+
+// TestSlowAPIServer: a write that hangs holds up neither probes nor, once it
+// ends, the news.
+func TestSlowAPIServer(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		b.steady()
+		b.api = func() error { time.Sleep(25 * time.Second); return nil }
+		b.wait(11 * time.Second)
+		before := len(b.dials[netip.MustParseAddrPort(one)])
+		b.wait(10 * time.Second)
+		b.g.Expect(len(b.dials[netip.MustParseAddrPort(one)])).To(BeNumerically(">=", before+2))
+		b.make(one, behaviour{refused(), 0})
+		b.wait(10 * time.Second)
+		b.api = func() error { return nil }
+		b.g.Expect(b.until(fails)).To(BeNumerically("<=", 26*time.Second))
+	})
+}
+
+// TestGone: without its NodeReachability the agent dials nobody and writes
+// nothing, and it does not complain. It begins anew with the next one.
+func TestGone(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		b.steady()
+		b.api = func() error {
+			return apierrors.NewNotFound(schema.GroupResource{Resource: "nodereachabilities"}, "node")
+		}
+		b.wait(15 * time.Second)
+		b.loop.post(b.loop.unassign)
+		b.wait(15 * time.Second)
+		attempts, dials := b.attempts, len(b.dials[netip.MustParseAddrPort(one)])
+		b.wait(time.Minute)
+		b.g.Expect(b.attempts).To(Equal(attempts))
+		b.g.Expect(b.dials[netip.MustParseAddrPort(one)]).To(HaveLen(dials))
+
+		b.api = func() error { return nil }
+		b.assign(1, smallCluster, "10.0.0.1", "10.0.0.2")
+		b.wait(2 * time.Second)
+		b.g.Expect(b.last().Addresses).To(HaveLen(2))
+		b.g.Expect(b.last()).To(Satisfy(clean))
+		b.g.Expect(b.logs).To(BeEmpty())
+	})
+}
+
+func TestWorkersAreBounded(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		var ports []uint16
+		for port := uint16(30000); port < 30100; port++ {
+			ports = append(ports, port)
+			b.make(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), port).String(),
+				behaviour{timedOut(), time.Hour})
+		}
+		b.assign(1, smallCluster, "10.0.0.1")
+		b.list("7", onPorts(ports...)...)
+		b.wait(5 * time.Minute)
+		b.g.Expect(b.most).To(Equal(16))
+		b.g.Expect(b.last().Failures).To(HaveLen(1))
+		b.g.Expect(b.last().Failures[0].NodePorts).To(Equal("30000-30099"))
+	})
+}
+
+func TestRefusedAddressesAreLoggedOnce(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		for generation := range int64(3) {
+			b.loop.post(func(now time.Duration) {
+				b.loop.assign(now, assignment{
+					generation: generation, heartbeat: smallCluster, refused: []string{"127.0.0.1"},
+				})
+			})
+		}
+		synctest.Wait()
+		b.g.Expect(b.logs).To(HaveLen(1))
+	})
+}

@@ -1,0 +1,311 @@
+package agent
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/exposedapp/exposedapp/internal/probe"
+)
+
+const (
+	// probesPerSecond is the budget of one agent. Beyond it all periods stretch.
+	probesPerSecond = 500
+
+	// smallCluster is the heartbeat of a small cluster. The operator lengthens
+	// it as the cluster grows, and the agent stretches all periods by the same
+	// factor: so an app meets the same number of probes per second, however many
+	// nodes dial it.
+	smallCluster = 10 * time.Second
+
+	// hedgeDelay is how long a probe may stay without an answer until the next
+	// is started beside it. Silence, which takes the whole timeout to become a
+	// failure, is thus confirmed this much after the first timeout, not a second
+	// timeout after it. A lost packet does no harm: the hedge answers for it.
+	hedgeDelay = 300 * time.Millisecond
+
+	// confirmDelay is the time from a failure to the probe that confirms it.
+	confirmDelay = 100 * time.Millisecond
+
+	// patience is the same for a pair without proof: proxies on other nodes
+	// learn of a new Service when this agent does, and may need a moment more.
+	patience = time.Second
+
+	// settleTime is how long a port is not dialled after its traffic began to go
+	// elsewhere: until then a proxy may still send it to the app that had the
+	// port before, whose answer would pass for the new one's.
+	settleTime = 1500 * time.Millisecond
+
+	// A failing pair is probed every fastest at first, then ever more slowly,
+	// every slowdown-th part of the time it has been failing, down to its period.
+	fastest  = time.Second
+	slowdown = 6
+)
+
+// state is what is known of a pair.
+type state uint8
+
+const (
+	pending   state = iota // no proof yet
+	reached                // the last probe was answered
+	failing                // at least failureThreshold probes in a row were not
+	undialled              // the Service lacks the address's IP family
+)
+
+// change is what a result means for the report.
+type change uint8
+
+const (
+	unchanged change = iota
+	proven           // a pending pair has its first proof
+	turned           // a pair that was proven is something else now
+)
+
+// pair is one address and one node port.
+type pair struct {
+	row     *row
+	address netip.Addr
+
+	// result is why a failing pair fails.
+	result probe.Result
+
+	// since is when a failing pair began to fail.
+	since time.Duration
+
+	// due is when the next probe starts, if the pair is in the queue.
+	due time.Duration
+
+	// round is carried by the probes of the pair. Those of an earlier round
+	// count no more: they began before a success, or with an older Service.
+	round uint64
+
+	// place is where in the queue the pair is.
+	place int32
+
+	// phase is the pair's turn in its period, as a fraction of 2³².
+	phase uint32
+
+	state state
+
+	// failed are the failures in a row, and inFlight the probes under way, of
+	// this round.
+	failed, inFlight uint8
+}
+
+// row is a Service and its pairs, one for each address of the schedule.
+type row struct {
+	service service
+	pairs   []pair
+}
+
+// vacancy is the Service that a port belonged to before.
+type vacancy struct {
+	uid     types.UID
+	routing uint64
+	settled time.Duration
+}
+
+// flight is a probe under way.
+type flight struct {
+	target probe.Target
+	round  uint64
+}
+
+// schedule knows every pair, what was found about it, and when to probe it next.
+// It does nothing by itself: whoever owns it asks which probes to start, and
+// hands in their results. Times are since an instant of the owner's choice.
+type schedule struct {
+	node      string
+	limit     int
+	heartbeat time.Duration
+	addresses []netip.Addr
+	rows      map[uint16]*row
+	ports     map[types.NamespacedName]uint16
+	vacancies map[uint16]vacancy
+	queue     queue
+
+	// load is the number of probes per second without stretch, and stretch the
+	// factor on all periods.
+	load, stretch float64
+
+	// rounds is the last round given to a pair, inFlight the number of probes
+	// under way in any round, pending the number of pairs in that state.
+	rounds   uint64
+	inFlight int
+	pending  int
+}
+
+// newSchedule returns an empty schedule for the agent on node, which runs at
+// most limit probes at once.
+func newSchedule(node string, limit int) *schedule {
+	return &schedule{
+		node:      node,
+		limit:     limit,
+		heartbeat: smallCluster,
+		rows:      map[uint16]*row{},
+		ports:     map[types.NamespacedName]uint16{},
+		vacancies: map[uint16]vacancy{},
+		stretch:   1,
+	}
+}
+
+// start begins the probe that has been due the longest. It returns false when
+// none is due or as many are under way as may be.
+func (s *schedule) start(now time.Duration) (flight, bool) {
+	if due, ok := s.next(); !ok || due > now {
+		return flight{}, false
+	}
+	p := s.queue[0]
+	p.inFlight++
+	s.inFlight++
+	if p.state == reached && p.failed+p.inFlight < p.row.service.threshold {
+		s.plan(p, now+hedgeDelay)
+	} else {
+		s.queue.take(p)
+	}
+	return flight{
+		target: probe.Target{
+			Address: netip.AddrPortFrom(p.address, p.row.service.port),
+			Path:    p.row.service.path,
+			Timeout: p.row.service.timeout,
+		},
+		round: p.round,
+	}, true
+}
+
+// next returns when start has something to do, and false when that depends on
+// something else than time.
+func (s *schedule) next() (time.Duration, bool) {
+	if len(s.queue) == 0 || s.inFlight >= s.limit {
+		return 0, false
+	}
+	return s.queue[0].due, true
+}
+
+// finish takes the result of a probe that start returned.
+func (s *schedule) finish(now time.Duration, f flight, result probe.Result) change {
+	s.inFlight--
+	p := s.pair(f.target.Address)
+	if p == nil || p.round != f.round {
+		return unchanged
+	}
+	p.inFlight--
+	threshold := p.row.service.threshold
+	if result.Reached() {
+		s.newRound(p)
+		s.plan(p, s.tick(now, p))
+		return s.conclude(p, reached, result)
+	}
+	p.failed = min(p.failed+1, threshold)
+	if p.failed < threshold && p.state != failing {
+		if p.failed+p.inFlight < threshold {
+			s.plan(p, now+confirmAfter(p))
+		}
+		return unchanged
+	}
+	if p.state != failing {
+		p.since = now
+	}
+	s.plan(p, now+s.pace(now, p))
+	if result.Reason == probe.NotDialled {
+		return s.conclude(p, pending, probe.Result{})
+	}
+	return s.conclude(p, failing, result)
+}
+
+// conclude sets what is known of p.
+func (s *schedule) conclude(p *pair, known state, result probe.Result) change {
+	before := p.state
+	if before == known && p.result == result {
+		return unchanged
+	}
+	s.setState(p, known)
+	p.result = result
+	if before == pending {
+		return proven
+	}
+	return turned
+}
+
+func (s *schedule) setState(p *pair, known state) {
+	if p.state == pending {
+		s.pending--
+	}
+	if known == pending {
+		s.pending++
+	}
+	p.state = known
+}
+
+// newRound makes p forget its failures and the probes under way.
+func (s *schedule) newRound(p *pair) {
+	s.rounds++
+	p.round, p.failed, p.inFlight = s.rounds, 0, 0
+}
+
+// plan sets the next probe of p.
+func (s *schedule) plan(p *pair, due time.Duration) {
+	p.due = due
+	s.queue.put(p)
+}
+
+func confirmAfter(p *pair) time.Duration {
+	if p.state == pending {
+		return patience
+	}
+	return confirmDelay
+}
+
+// pace returns the time until the next probe of a pair that fails.
+func (s *schedule) pace(now time.Duration, p *pair) time.Duration {
+	return max(fastest, min((now-p.since)/slowdown, s.period(p)))
+}
+
+// period returns the time between two probes of a pair that is reached.
+func (s *schedule) period(p *pair) time.Duration {
+	return time.Duration(float64(p.row.service.period) * s.stretch)
+}
+
+// tick returns the next instant, after now, at which it is the regular turn of
+// p. The turns of all pairs are spread over the period.
+func (s *schedule) tick(now time.Duration, p *pair) time.Duration {
+	period := s.period(p)
+	offset := share(period, p.phase)
+	return now + period - (now-offset+period)%period
+}
+
+// share returns part/2³² of d.
+func share(d time.Duration, part uint32) time.Duration {
+	return time.Duration(float64(d) * (float64(part) / (1 << 32)))
+}
+
+// phaseOf is the same after every restart and differs between observers.
+func phaseOf(observer string, target netip.AddrPort) uint32 {
+	hash := fnv.New64a()
+	// A hash takes every write.
+	_, _ = hash.Write([]byte(observer))
+	address := target.Addr().As16()
+	_, _ = hash.Write(address[:])
+	_, _ = hash.Write(binary.BigEndian.AppendUint16(nil, target.Port()))
+	// The high half of FNV hardly depends on the last bytes; fold and spread.
+	sum := hash.Sum64()
+	sum ^= sum >> 32
+	return uint32(sum * 0x9e3779b97f4a7c15 >> 32)
+}
+
+// pair returns the pair of target, nil if there is none.
+func (s *schedule) pair(target netip.AddrPort) *pair {
+	r, ok := s.rows[target.Port()]
+	if !ok {
+		return nil
+	}
+	i, ok := slices.BinarySearchFunc(s.addresses, target.Addr(), netip.Addr.Compare)
+	if !ok {
+		return nil
+	}
+	return &r.pairs[i]
+}

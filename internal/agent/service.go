@@ -1,0 +1,120 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// service is what an agent keeps of a Service: whatever decides what is dialled
+// and what the answer is worth. A Service whose service stays equal keeps its
+// results; any difference drops them.
+type service struct {
+	key        types.NamespacedName
+	uid        types.UID
+	port       uint16
+	ipv4, ipv6 bool
+
+	// routing stands for what decides which pods get the traffic.
+	routing uint64
+
+	settings
+}
+
+// settings are how a Service is probed.
+type settings struct {
+	path      string
+	period    time.Duration
+	timeout   time.Duration
+	threshold uint8
+}
+
+// dialledOn tells whether the Service has the IP family of address.
+func (s service) dialledOn(address netip.Addr) bool {
+	return address.Is4() && s.ipv4 || address.Is6() && s.ipv6
+}
+
+// serviceOf returns what to keep of svc, and false for a Service that is not the
+// operator's or has no TCP node port.
+func serviceOf(svc *corev1.Service) (service, bool) {
+	if svc.Spec.Type != corev1.ServiceTypeNodePort || !ownedByExposedApp(svc) {
+		return service{}, false
+	}
+	i := slices.IndexFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool {
+		return p.NodePort > 0 && (p.Protocol == corev1.ProtocolTCP || p.Protocol == "")
+	})
+	if i < 0 {
+		return service{}, false
+	}
+	port := svc.Spec.Ports[i]
+	routing := fnv.New64a()
+	// Maps are printed in the order of their keys. A hash takes every write.
+	_, _ = fmt.Fprintf(routing, "%q %q %q",
+		svc.Spec.ExternalTrafficPolicy, port.TargetPort.String(), svc.Spec.Selector)
+	return service{
+		key:      types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name},
+		uid:      svc.UID,
+		port:     uint16(port.NodePort),
+		ipv4:     slices.Contains(svc.Spec.IPFamilies, corev1.IPv4Protocol),
+		ipv6:     slices.Contains(svc.Spec.IPFamilies, corev1.IPv6Protocol),
+		routing:  routing.Sum64(),
+		settings: settingsOf(svc.Annotations[v1alpha1.ProbeAnnotation]),
+	}, true
+}
+
+func ownedByExposedApp(svc *corev1.Service) bool {
+	owner := metav1.GetControllerOfNoCopy(svc)
+	if owner == nil || owner.Kind != "ExposedApp" {
+		return false
+	}
+	gv, err := schema.ParseGroupVersion(owner.APIVersion)
+	return err == nil && gv.Group == v1alpha1.SchemeGroupVersion.Group
+}
+
+// settingsOf reads a probe annotation. An annotation is data from the cluster,
+// which many may write: what is missing or cannot be read takes the defaults of
+// the API, and what is out of bounds is brought within them.
+func settingsOf(annotation string) settings {
+	var spec v1alpha1.ProbeSpec
+	if err := json.Unmarshal([]byte(annotation), &spec); err != nil {
+		spec = v1alpha1.ProbeSpec{}
+	}
+	if !validPath(spec.Path) {
+		spec.Path = "/"
+	}
+	period := bounded(spec.PeriodSeconds, 5, 300)
+	return settings{
+		path:      spec.Path,
+		period:    seconds(period),
+		timeout:   seconds(min(bounded(spec.TimeoutSeconds, 2, 60), period)),
+		threshold: uint8(bounded(spec.FailureThreshold, 2, 10)),
+	}
+}
+
+func validPath(path string) bool {
+	return strings.HasPrefix(path, "/") && len(path) <= 1024 &&
+		!strings.ContainsFunc(path, func(r rune) bool { return r < '!' || r > '~' })
+}
+
+// bounded brings n between 1 and most; 0 means unset and becomes preset.
+func bounded(n, preset, most int32) int32 {
+	if n == 0 {
+		return preset
+	}
+	return max(1, min(n, most))
+}
+
+func seconds(n int32) time.Duration {
+	return time.Duration(n) * time.Second
+}

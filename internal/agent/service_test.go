@@ -1,0 +1,149 @@
+package agent
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/probe"
+)
+
+func aService(change ...func(*corev1.Service)) *corev1.Service {
+	svc := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop",
+			Name:      "web",
+			UID:       "1",
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: "exposedapp.dev/v1alpha1", Kind: "ExposedApp", Name: "web", Controller: new(true),
+			}},
+			Annotations: map[string]string{
+				v1alpha1.ProbeAnnotation: `{"path":"/healthz","periodSeconds":7,"timeoutSeconds":3,"failureThreshold":4}`,
+			},
+		},
+		Spec: corev1.ServiceSpec{
+			Type:       corev1.ServiceTypeNodePort,
+			IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol},
+			Selector:   map[string]string{"exposedapp.dev/name": "web"},
+			Ports:      []corev1.ServicePort{{NodePort: 31000, TargetPort: intstr.FromString("http")}},
+		},
+	}
+	for _, c := range change {
+		c(svc)
+	}
+	return svc
+}
+
+func TestServiceOf(t *testing.T) {
+	g := NewWithT(t)
+	svc, ok := serviceOf(aService())
+	g.Expect(ok).To(BeTrue())
+	g.Expect(svc.key.String()).To(Equal("shop/web"))
+	g.Expect(svc.port).To(BeEquivalentTo(31000))
+	g.Expect(svc.ipv4).To(BeTrue())
+	g.Expect(svc.ipv6).To(BeFalse())
+	g.Expect(svc.settings).To(Equal(settings{"/healthz", 7 * time.Second, 3 * time.Second, 4}))
+}
+
+func TestServiceOfIgnores(t *testing.T) {
+	for name, change := range map[string]func(*corev1.Service){
+		"another type":       func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeLoadBalancer },
+		"no owner":           func(s *corev1.Service) { s.OwnerReferences = nil },
+		"not the controller": func(s *corev1.Service) { s.OwnerReferences[0].Controller = nil },
+		"another kind":       func(s *corev1.Service) { s.OwnerReferences[0].Kind = "Gateway" },
+		"another group":      func(s *corev1.Service) { s.OwnerReferences[0].APIVersion = "example.com/v1alpha1" },
+		"no group":           func(s *corev1.Service) { s.OwnerReferences[0].APIVersion = "a/b/c" },
+		"no ports":           func(s *corev1.Service) { s.Spec.Ports = nil },
+		"no node port yet":   func(s *corev1.Service) { s.Spec.Ports[0].NodePort = 0 },
+		"UDP":                func(s *corev1.Service) { s.Spec.Ports[0].Protocol = corev1.ProtocolUDP },
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, ok := serviceOf(aService(change))
+			NewWithT(t).Expect(ok).To(BeFalse())
+		})
+	}
+}
+
+// TestServiceForm: what makes another form of a Service, and what does not.
+func TestServiceForm(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		same   bool
+		change func(*corev1.Service)
+	}{
+		{"UID", false, func(s *corev1.Service) { s.UID = "2" }},
+		{"node port", false, func(s *corev1.Service) { s.Spec.Ports[0].NodePort++ }},
+		{"target port", false, func(s *corev1.Service) { s.Spec.Ports[0].TargetPort = intstr.FromInt32(80) }},
+		{"families", false, func(s *corev1.Service) { s.Spec.IPFamilies = []corev1.IPFamily{"IPv4", "IPv6"} }},
+		{"selector", false, func(s *corev1.Service) { s.Spec.Selector["a"] = "b" }},
+		{"traffic policy", false, func(s *corev1.Service) { s.Spec.ExternalTrafficPolicy = "Local" }},
+		{"probe", false, func(s *corev1.Service) { s.Annotations = nil }},
+		{"label", true, func(s *corev1.Service) { s.Labels = map[string]string{"a": "b"} }},
+		{"resourceVersion", true, func(s *corev1.Service) { s.ResourceVersion = "7" }},
+		{"other annotation", true, func(s *corev1.Service) { s.Annotations["a"] = "b" }},
+		{"status", true, func(s *corev1.Service) { s.Status.Conditions = []metav1.Condition{{}} }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			before, _ := serviceOf(aService())
+			after, ok := serviceOf(aService(tc.change))
+			g := NewWithT(t)
+			g.Expect(ok).To(BeTrue())
+			g.Expect(before == after).To(Equal(tc.same))
+		})
+	}
+}
+
+func TestServiceSurvivesTransformer(t *testing.T) {
+	g := NewWithT(t)
+	want, _ := serviceOf(aService())
+	slim, err := serviceStore{}.Transformer()(aService())
+	g.Expect(err).NotTo(HaveOccurred())
+	got, ok := serviceOf(slim.(*corev1.Service))
+	g.Expect(ok).To(BeTrue())
+	g.Expect(got).To(Equal(want))
+}
+
+func TestSettingsOf(t *testing.T) {
+	preset := settings{"/", 5 * time.Second, 2 * time.Second, 2}
+	for annotation, want := range map[string]settings{
+		``:                                       preset,
+		`{}`:                                     preset,
+		`null`:                                   preset,
+		`{"path":"/x"`:                           preset,
+		`{"periodSeconds":"5"}`:                  preset,
+		`{"periodSeconds":99999999999999999999}`: preset,
+		`{"path":"x"}`:                           preset,
+		`{"path":"/ x"}`:                         preset,
+		`{"path":"/\r\nHost: x"}`:                preset,
+		`{"path":"/é"}`:                          preset,
+		`{"path":"/` + strings.Repeat("x", 1024) + `"}`:                     preset,
+		`{"path":"/a?b=c%20d"}`:                                             {"/a?b=c%20d", 5 * time.Second, 2 * time.Second, 2},
+		`{"periodSeconds":-1,"timeoutSeconds":-1,"failureThreshold":-1}`:    {"/", time.Second, time.Second, 1},
+		`{"periodSeconds":999,"timeoutSeconds":999,"failureThreshold":999}`: {"/", 300 * time.Second, 60 * time.Second, 10},
+		`{"periodSeconds":1}`:                                               {"/", time.Second, time.Second, 2},
+	} {
+		t.Run(annotation, func(t *testing.T) {
+			NewWithT(t).Expect(settingsOf(annotation)).To(Equal(want))
+		})
+	}
+}
+
+// TestReasons: what package probe calls a failure is what the API calls it.
+func TestReasons(t *testing.T) {
+	for reason, want := range map[probe.Reason]string{
+		probe.ConnectionRefused: v1alpha1.ReasonConnectionRefused,
+		probe.ConnectionReset:   v1alpha1.ReasonConnectionReset,
+		probe.Timeout:           v1alpha1.ReasonTimeout,
+		probe.NoRoute:           v1alpha1.ReasonNoRoute,
+		probe.HTTPStatus:        v1alpha1.ReasonHTTPStatus,
+		probe.ProtocolError:     v1alpha1.ReasonProtocolError,
+	} {
+		NewWithT(t).Expect(string(reason)).To(Equal(want))
+	}
+}

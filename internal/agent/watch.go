@@ -1,0 +1,197 @@
+package agent
+
+import (
+	"context"
+	"math"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// watchServices keeps l informed of the operator's Services until ctx ends.
+func watchServices(ctx context.Context, c client.WithWatch, l *loop) {
+	selector := labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue})
+	source := listWatch(c, client.ListOptions{LabelSelector: selector}, func() client.ObjectList {
+		return new(corev1.ServiceList)
+	})
+	reflect(ctx, "services", source, new(corev1.Service), serviceStore{l})
+}
+
+// watchAssignment keeps l informed of the node's NodeReachability until ctx
+// ends.
+func watchAssignment(ctx context.Context, c client.WithWatch, node string, l *loop) {
+	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, node)
+	source := listWatch(c, client.ListOptions{FieldSelector: selector}, func() client.ObjectList {
+		return new(v1alpha1.NodeReachabilityList)
+	})
+	reflect(ctx, "nodereachability", source, new(v1alpha1.NodeReachability), assignmentStore{l})
+}
+
+// reflect brings every change of source to store. Reflectors without an informer
+// keep no copy of the objects, and say up to which resourceVersion everything
+// has been seen.
+func reflect(
+	ctx context.Context, name string, source cache.ListerWatcher, example client.Object, store cache.ReflectorStore,
+) {
+	cache.NewReflectorWithOptions(source, example, store, cache.ReflectorOptions{
+		Name: name,
+		// The default of up to a minute would keep an agent blind for long after
+		// an outage of the API server.
+		Backoff: &wait.Backoff{
+			Duration: 500 * time.Millisecond,
+			Factor:   2,
+			Jitter:   1,
+			Steps:    math.MaxInt32,
+			Cap:      10 * time.Second,
+		},
+	}).RunWithContext(ctx)
+}
+
+// listWatch lists and watches what newList holds and selection selects.
+func listWatch(
+	c client.WithWatch, selection client.ListOptions, newList func() client.ObjectList,
+) *cache.ListWatch {
+	selected := func(options metav1.ListOptions) *client.ListOptions {
+		o := selection
+		o.Raw, o.Limit, o.Continue = &options, options.Limit, options.Continue
+		return &o
+	}
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			list := newList()
+			return list, c.List(ctx, list, selected(options))
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return c.Watch(ctx, newList(), selected(options))
+		},
+	}
+}
+
+// serviceStore hands Services to the loop. Each call takes the loop from one
+// resourceVersion to another, so that the loop always knows every change up to
+// the one and none after it.
+type serviceStore struct{ loop *loop }
+
+var (
+	_ cache.TransformingStore      = serviceStore{}
+	_ cache.ReflectorBookmarkStore = serviceStore{}
+)
+
+func (s serviceStore) Add(obj any) error { return s.Update(obj) }
+
+func (s serviceStore) Update(obj any) error {
+	svc := obj.(*corev1.Service)
+	form, ok := serviceOf(svc)
+	version := svc.ResourceVersion
+	if !ok {
+		s.forget(types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}, version)
+		return nil
+	}
+	s.loop.post(func(now time.Duration) {
+		s.loop.schedule.setService(now, form)
+		s.loop.services = version
+		// Worth a report even if nothing that matters here changed: whoever
+		// reads it waits for this version.
+		s.loop.pacer.note(now, false)
+	})
+	return nil
+}
+
+func (s serviceStore) Delete(obj any) error {
+	svc := obj.(*corev1.Service)
+	s.forget(types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}, svc.ResourceVersion)
+	return nil
+}
+
+func (s serviceStore) forget(key types.NamespacedName, version string) {
+	s.loop.post(func(now time.Duration) {
+		s.loop.services = version
+		if s.loop.schedule.deleteService(now, key) {
+			s.loop.pacer.note(now, false)
+		}
+	})
+}
+
+func (s serviceStore) Replace(objs []any, version string) error {
+	forms := make([]service, 0, len(objs))
+	for _, obj := range objs {
+		if form, ok := serviceOf(obj.(*corev1.Service)); ok {
+			forms = append(forms, form)
+		}
+	}
+	s.loop.post(func(now time.Duration) {
+		first := s.loop.services == ""
+		s.loop.services = version
+		if s.loop.schedule.replaceServices(now, forms) || first {
+			s.loop.pacer.note(now, false)
+		}
+	})
+	return nil
+}
+
+func (s serviceStore) Bookmark(version string) error {
+	s.loop.post(func(time.Duration) { s.loop.services = version })
+	return nil
+}
+
+func (serviceStore) Resync() error { return nil }
+
+// Transformer makes the reflector gather the first list without what the agent
+// does not read, which is most of it.
+func (serviceStore) Transformer() cache.TransformFunc {
+	return func(obj any) (any, error) {
+		svc, ok := obj.(*corev1.Service)
+		if !ok {
+			return obj, nil
+		}
+		return &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace:       svc.Namespace,
+				Name:            svc.Name,
+				UID:             svc.UID,
+				ResourceVersion: svc.ResourceVersion,
+				OwnerReferences: svc.OwnerReferences,
+				Annotations: map[string]string{
+					v1alpha1.ProbeAnnotation: svc.Annotations[v1alpha1.ProbeAnnotation],
+				},
+			},
+			Spec: svc.Spec,
+		}, nil
+	}
+}
+
+// assignmentStore hands the one NodeReachability to the loop.
+type assignmentStore struct{ loop *loop }
+
+func (s assignmentStore) Add(obj any) error { return s.Update(obj) }
+
+func (s assignmentStore) Update(obj any) error {
+	a := assignmentOf(obj.(*v1alpha1.NodeReachability))
+	s.loop.post(func(now time.Duration) { s.loop.assign(now, a) })
+	return nil
+}
+
+func (s assignmentStore) Delete(any) error {
+	s.loop.post(s.loop.unassign)
+	return nil
+}
+
+func (s assignmentStore) Replace(objs []any, _ string) error {
+	if len(objs) == 0 {
+		return s.Delete(nil)
+	}
+	return s.Update(objs[0])
+}
+
+func (assignmentStore) Resync() error { return nil }
