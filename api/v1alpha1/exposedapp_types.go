@@ -7,7 +7,7 @@ import (
 )
 
 // ExposedApp is an app behind a node port, with the verdict of every node on
-// whether <NodeIP>:<NodePort> answers.
+// whether NodeIP:NodePort answers.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -201,7 +201,7 @@ type ServiceSpec struct {
 	IPFamilyPolicy corev1.IPFamilyPolicy `json:"ipFamilyPolicy,omitempty"`
 }
 
-// ProbeSpec is one HTTP GET of <NodeIP>:<NodePort>, on a fresh connection. Any
+// ProbeSpec is one HTTP GET of NodeIP:NodePort, on a fresh connection. Any
 // 2xx or 3xx answer counts as reached.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.timeoutSeconds) || !has(self.periodSeconds) || self.timeoutSeconds <= self.periodSeconds",message="spec.probe.timeoutSeconds must not exceed spec.probe.periodSeconds"

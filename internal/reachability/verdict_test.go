@@ -267,9 +267,9 @@ func TestReportTouchesOnlyAppsWhoseWordChanged(t *testing.T) {
 		next *v1alpha1.NodeReachability
 		want []types.NamespacedName
 	}{
-		"a heartbeat": {next: answers("b")},
-		"a failure":   {next: with(fails("b", "Timeout"), ports("31000-31010")), want: []types.NamespacedName{web}},
-		"a port less": {next: with(answers("b"), ports("31000")), want: []types.NamespacedName{shop}},
+		"a heartbeat":                            {next: answers("b")},
+		"a failure":                              {next: with(fails("b", "Timeout"), ports("31000-31010")), want: []types.NamespacedName{web}},
+		"a port less":                            {next: with(answers("b"), ports("31000")), want: []types.NamespacedName{shop}},
 		"a newer version that nobody waited for": {next: with(answers("b"), version("300"))},
 		"an older version":                       {next: with(answers("b"), version("150")), want: []types.NamespacedName{shop}},
 		"an address less":                        {next: with(answers("b"), addresses("10.0.0.1")), want: []types.NamespacedName{web, shop}},

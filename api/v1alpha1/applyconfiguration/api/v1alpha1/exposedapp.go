@@ -15,7 +15,7 @@ import (
 // with apply.
 //
 // ExposedApp is an app behind a node port, with the verdict of every node on
-// whether <NodeIP>:<NodePort> answers.
+// whether NodeIP:NodePort answers.
 type ExposedAppApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`

@@ -5,7 +5,7 @@ package v1alpha1
 // ProbeSpecApplyConfiguration represents a declarative configuration of the ProbeSpec type for use
 // with apply.
 //
-// ProbeSpec is one HTTP GET of <NodeIP>:<NodePort>, on a fresh connection. Any
+// ProbeSpec is one HTTP GET of NodeIP:NodePort, on a fresh connection. Any
 // 2xx or 3xx answer counts as reached.
 type ProbeSpecApplyConfiguration struct {
 	// path is what is fetched.

@@ -1,0 +1,131 @@
+// The operator turns ExposedApps into Deployments and NodePort Services, tells
+// the agents what to dial, and writes what they found into the status.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/exposedapp"
+	"github.com/exposedapp/exposedapp/internal/metricsauth"
+	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/topology"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// options are the command line.
+type options struct {
+	metricsAddress string
+	probeAddress   string
+	leaderElect    bool
+	workers        int
+}
+
+func main() {
+	var opts options
+	flag.StringVar(&opts.metricsAddress, "metrics-bind-address", ":8443",
+		"address of the metrics endpoint, served over TLS to those that may get /metrics; 0 turns it off")
+	flag.StringVar(&opts.probeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
+	flag.BoolVar(&opts.leaderElect, "leader-elect", false, "let one of several replicas work at a time")
+	flag.IntVar(&opts.workers, "workers", 16, "ExposedApps that are reconciled at a time")
+	logging := zap.Options{}
+	logging.BindFlags(flag.CommandLine)
+	flag.Parse()
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
+
+	if err := run(opts); err != nil {
+		fmt.Fprintln(os.Stderr, "operator:", err)
+		os.Exit(1)
+	}
+}
+
+func run(opts options) error {
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	// The API server's own priority and fairness limits the operator.
+	config.QPS = -1
+	config.UserAgent = v1alpha1.OperatorName + "/" + version
+
+	ctx := ctrl.SetupSignalHandler()
+	mgr, err := newManager(config, opts)
+	if err != nil {
+		return err
+	}
+	apps := &exposedapp.Reconciler{
+		Client:   mgr.GetClient(),
+		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName),
+		Matrix:   reachability.NewMatrix(),
+		Clock:    clock.RealClock{},
+	}
+	// A standby keeps its caches and the agents' reports warm.
+	warm := true
+	if err := apps.SetupWithManager(ctx, mgr, controller.Options{
+		MaxConcurrentReconciles: opts.workers, EnableWarmup: &warm, ReconciliationTimeout: time.Minute,
+	}); err != nil {
+		return fmt.Errorf("set up exposedapp: %w", err)
+	}
+	nodes := &topology.Reconciler{Client: mgr.GetClient()}
+	if err := nodes.SetupWithManager(mgr, controller.Options{
+		EnableWarmup: &warm, ReconciliationTimeout: time.Minute,
+	}); err != nil {
+		return fmt.Errorf("set up topology: %w", err)
+	}
+	return mgr.Start(ctx)
+}
+
+func newManager(config *rest.Config, opts options) (ctrl.Manager, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		appsv1.AddToScheme, corev1.AddToScheme, discoveryv1.AddToScheme, v1alpha1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	ownWrites := true
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: scheme,
+		Cache:  exposedapp.CacheOptions(),
+		Client: client.Options{
+			FieldOwner: v1alpha1.OperatorName,
+			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: &ownWrites},
+		},
+		Metrics: metricsserver.Options{
+			BindAddress:    opts.metricsAddress,
+			SecureServing:  true,
+			FilterProvider: metricsauth.WithTokenReview,
+		},
+		HealthProbeBindAddress: opts.probeAddress,
+		LeaderElection:         opts.leaderElect,
+		LeaderElectionID:       v1alpha1.OperatorName,
+		// The process ends right after the manager, so the lease can be let go.
+		LeaderElectionReleaseOnCancel: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return nil, err
+	}
+	return mgr, mgr.AddReadyzCheck("ping", healthz.Ping)
+}

@@ -1,0 +1,119 @@
+package exposedapp
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// CacheOptions says what the operator caches, and of that only what it uses.
+// Services and Deployments are watched in the whole cluster, because a foreign
+// one may hold the node port or the name of an ExposedApp.
+func CacheOptions() cache.Options {
+	shared := true
+	return cache.Options{
+		ReaderFailOnMissingInformer: true,
+		DefaultTransform:            cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&appsv1.Deployment{}: {Transform: transform(trimDeployment)},
+			&corev1.Service{}:    {Transform: transform(trimService)},
+			&corev1.Node{}:       {Transform: transform(trimNode), UnsafeDisableDeepCopy: &shared},
+			&discoveryv1.EndpointSlice{}: {
+				// EndpointSlices carry the labels of their Service.
+				Label:     labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}),
+				Transform: transform(trimEndpointSlice), UnsafeDisableDeepCopy: &shared,
+			},
+		},
+	}
+}
+
+func transform[T client.Object](trim func(T)) toolscache.TransformFunc {
+	return func(object any) (any, error) {
+		if typed, ok := object.(T); ok {
+			trim(typed)
+		}
+		return object, nil
+	}
+}
+
+// trimDeployment keeps what tells a foreign Deployment apart, and all of our
+// own.
+func trimDeployment(deployment *appsv1.Deployment) {
+	trimMeta(&deployment.ObjectMeta)
+	if !ours(deployment) {
+		deployment.Spec, deployment.Status = appsv1.DeploymentSpec{}, appsv1.DeploymentStatus{}
+	}
+}
+
+// trimService keeps the node ports of a foreign Service, and all of our own.
+func trimService(service *corev1.Service) {
+	trimMeta(&service.ObjectMeta)
+	if ours(service) {
+		return
+	}
+	kept := corev1.ServiceSpec{HealthCheckNodePort: service.Spec.HealthCheckNodePort}
+	for _, port := range service.Spec.Ports {
+		if port.NodePort != 0 {
+			kept.Ports = append(kept.Ports, corev1.ServicePort{NodePort: port.NodePort})
+		}
+	}
+	service.Spec, service.Status = kept, corev1.ServiceStatus{}
+}
+
+// trimNode keeps the addresses and the Ready condition.
+func trimNode(node *corev1.Node) {
+	node.ObjectMeta = metav1.ObjectMeta{
+		Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion,
+		DeletionTimestamp: node.DeletionTimestamp,
+	}
+	status := corev1.NodeStatus{Addresses: node.Status.Addresses}
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == corev1.NodeReady {
+			// The heartbeat would be the one thing that ever differs.
+			status.Conditions = []corev1.NodeCondition{{
+				Type: condition.Type, Status: condition.Status, LastTransitionTime: condition.LastTransitionTime,
+			}}
+		}
+	}
+	node.Spec, node.Status = corev1.NodeSpec{}, status
+}
+
+// trimEndpointSlice keeps the nodes of the endpoints and their conditions.
+func trimEndpointSlice(slice *discoveryv1.EndpointSlice) {
+	slice.ManagedFields, slice.OwnerReferences, slice.Annotations, slice.Ports = nil, nil, nil, nil
+	slice.Labels = map[string]string{discoveryv1.LabelServiceName: slice.Labels[discoveryv1.LabelServiceName]}
+	for i := range slice.Endpoints {
+		slice.Endpoints[i] = discoveryv1.Endpoint{
+			Conditions: slice.Endpoints[i].Conditions, NodeName: slice.Endpoints[i].NodeName,
+		}
+	}
+}
+
+// trimMeta keeps of the managed fields the operator's own, by which it knows
+// whether anybody else changed what it applied.
+func trimMeta(object *metav1.ObjectMeta) {
+	var own []metav1.ManagedFieldsEntry
+	for _, entry := range object.ManagedFields {
+		if entry.Manager == v1alpha1.OperatorName && entry.Operation == metav1.ManagedFieldsOperationApply &&
+			entry.Subresource == "" {
+			own = append(own, entry)
+		}
+	}
+	object.ManagedFields = own
+	if len(own) == 0 {
+		object.Labels, object.Annotations = nil, nil
+	}
+}
+
+// ours tells whether an object is controlled by an ExposedApp.
+func ours(object metav1.Object) bool {
+	owner := metav1.GetControllerOf(object)
+	return owner != nil && owner.Kind == "ExposedApp"
+}

@@ -1,0 +1,193 @@
+package exposedapp
+
+import (
+	"testing"
+
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/gen"
+)
+
+func TestTrimService(t *testing.T) {
+	full := func(changes ...func(*metav1.ObjectMeta)) *corev1.Service {
+		return &corev1.Service{
+			ObjectMeta: describedMeta(changes...),
+			Spec: corev1.ServiceSpec{
+				Selector: map[string]string{"app": "web"}, ClusterIP: "10.96.0.7", HealthCheckNodePort: 30003,
+				Ports: []corev1.ServicePort{{Name: "http", Port: 80, NodePort: 30001}, {Port: 81}, {Port: 82, NodePort: 30002}},
+			},
+			Status: corev1.ServiceStatus{Conditions: []metav1.Condition{{Type: "x"}}},
+		}
+	}
+	t.Run("of a foreign one only the node ports are kept", func(t *testing.T) {
+		g := NewWithT(t)
+		service := full(foreign)
+		ports := heldPorts(service)
+		trimService(service)
+		g.Expect(service.Spec).To(Equal(corev1.ServiceSpec{
+			HealthCheckNodePort: 30003, Ports: []corev1.ServicePort{{NodePort: 30001}, {NodePort: 30002}},
+		}))
+		g.Expect(heldPorts(service)).To(Equal(ports))
+		g.Expect(service.Status).To(BeZero())
+		expectIdentity(g, &service.ObjectMeta)
+		g.Expect(service.ManagedFields).To(BeEmpty())
+		g.Expect(service.Labels).To(BeEmpty())
+		g.Expect(service.Annotations).To(BeEmpty())
+	})
+	t.Run("of our own all but the managed fields of others is kept", func(t *testing.T) {
+		g := NewWithT(t)
+		service, want := full(), full()
+		trimService(service)
+		want.ManagedFields = []metav1.ManagedFieldsEntry{applied}
+		g.Expect(service).To(Equal(want))
+	})
+}
+
+func TestTrimDeployment(t *testing.T) {
+	full := func(changes ...func(*metav1.ObjectMeta)) *appsv1.Deployment {
+		deployment := rolledOut(3)
+		deployment.ObjectMeta = describedMeta(changes...)
+		return deployment
+	}
+	t.Run("of a foreign one only the identity is kept", func(t *testing.T) {
+		g := NewWithT(t)
+		deployment := full(foreign)
+		trimDeployment(deployment)
+		g.Expect(deployment.Spec).To(BeZero())
+		g.Expect(deployment.Status).To(BeZero())
+		expectIdentity(g, &deployment.ObjectMeta)
+	})
+	t.Run("of our own all but the managed fields of others is kept", func(t *testing.T) {
+		g := NewWithT(t)
+		deployment, want := full(), full()
+		trimDeployment(deployment)
+		want.ManagedFields = []metav1.ManagedFieldsEntry{applied}
+		g.Expect(deployment).To(Equal(want))
+	})
+}
+
+func TestTrimNode(t *testing.T) {
+	full := func(minute int) *corev1.Node {
+		node := gen.Node("a", "10.0.0.1", "fd00::1")
+		node.UID, node.Labels = "11ee", map[string]string{"zone": "x"}
+		node.Annotations = map[string]string{"heartbeat": at(minute).String()}
+		node.Spec.PodCIDR = "10.1.0.0/24"
+		node.Status.Images = []corev1.ContainerImage{{SizeBytes: int64(minute)}}
+		node.Status.Conditions[0].LastTransitionTime = at(0)
+		node.Status.Conditions[0].LastHeartbeatTime = at(minute)
+		node.Status.Conditions[0].Message = "kubelet is posting ready status"
+		node.Status.Conditions = append(node.Status.Conditions,
+			corev1.NodeCondition{Type: corev1.NodeDiskPressure, LastHeartbeatTime: at(minute)})
+		return node
+	}
+	t.Run("what the rules need is kept", func(t *testing.T) {
+		g := NewWithT(t)
+		node := full(1)
+		node.DeletionTimestamp = new(at(5))
+		trimNode(node)
+		untouched := full(1)
+		untouched.DeletionTimestamp = new(at(5))
+		g.Expect(judged([]corev1.Node{*node})).To(Equal(judged([]corev1.Node{*untouched})))
+		g.Expect(node.UID).To(Equal(untouched.UID), "it owns the node's report")
+	})
+	t.Run("a heartbeat makes no difference", func(t *testing.T) {
+		g := NewWithT(t)
+		before, after := full(1), full(2)
+		g.Expect(nodeChanged().Update(event.UpdateEvent{ObjectOld: before, ObjectNew: after})).To(BeFalse())
+		trimNode(before)
+		trimNode(after)
+		g.Expect(before).To(Equal(after))
+	})
+	for name, change := range map[string]func(*corev1.Node){
+		"an address":      func(node *corev1.Node) { node.Status.Addresses[0].Address = "10.0.0.9" },
+		"not ready":       func(node *corev1.Node) { node.Status.Conditions[0].Status = corev1.ConditionFalse },
+		"ready once more": func(node *corev1.Node) { node.Status.Conditions[0].LastTransitionTime = at(3) },
+		"on its way out":  func(node *corev1.Node) { node.DeletionTimestamp = new(at(3)) },
+	} {
+		t.Run("a change makes one: "+name, func(t *testing.T) {
+			g := NewWithT(t)
+			before, after := full(1), full(1)
+			change(after)
+			trimNode(before)
+			trimNode(after)
+			g.Expect(nodeChanged().Update(event.UpdateEvent{ObjectOld: before, ObjectNew: after})).To(BeTrue())
+		})
+	}
+}
+
+func TestTrimEndpointSlice(t *testing.T) {
+	g := NewWithT(t)
+	full := func() *discoveryv1.EndpointSlice {
+		slice := slicesOf("IPv6", endpoint("a", discoveryv1.EndpointConditions{}),
+			endpoint("b", discoveryv1.EndpointConditions{Ready: new(false)}))[0]
+		slice.ObjectMeta = describedMeta()
+		slice.Labels[discoveryv1.LabelServiceName] = "web"
+		slice.Ports = []discoveryv1.EndpointPort{{Name: new("http")}}
+		return &slice
+	}
+	slice, untouched := full(), full()
+	trimEndpointSlice(slice)
+	g.Expect(readyEndpoints([]discoveryv1.EndpointSlice{*slice})).
+		To(Equal(readyEndpoints([]discoveryv1.EndpointSlice{*untouched})))
+	g.Expect(serviceOf(t.Context(), slice)).To(Equal(serviceOf(t.Context(), untouched)))
+	g.Expect(slice.Endpoints).To(HaveEach(HaveField("Addresses", BeEmpty())))
+	g.Expect(slice.Ports).To(BeEmpty())
+	g.Expect(slice.ManagedFields).To(BeEmpty())
+}
+
+func TestTransform(t *testing.T) {
+	g := NewWithT(t)
+	node := gen.Node("a")
+	node.Spec.PodCIDR = "10.1.0.0/24"
+	g.Expect(transform(trimNode)(node)).To(BeIdenticalTo(node))
+	g.Expect(node.Spec.PodCIDR).To(BeEmpty())
+
+	gone := toolscache.DeletedFinalStateUnknown{Key: "a"}
+	g.Expect(transform(trimNode)(gone)).To(Equal(gone), "a tombstone passes")
+}
+
+// applied is the entry of what the operator applied, by which it knows of drift.
+var applied = metav1.ManagedFieldsEntry{Manager: v1alpha1.OperatorName, Operation: metav1.ManagedFieldsOperationApply}
+
+// describedMeta is the metadata of a child, with the managed fields of many.
+func describedMeta(changes ...func(*metav1.ObjectMeta)) metav1.ObjectMeta {
+	meta := metav1.ObjectMeta{
+		Namespace: "shop", Name: "web", UID: "77aa", ResourceVersion: "42", Generation: 2,
+		CreationTimestamp: at(0), DeletionTimestamp: new(at(1)),
+		Labels: map[string]string{"app": "web"}, Annotations: map[string]string{"note": "x"},
+		OwnerReferences: []metav1.OwnerReference{{Kind: "ExposedApp", Name: "web", UID: "9f3c", Controller: new(true)}},
+		ManagedFields: []metav1.ManagedFieldsEntry{
+			{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationApply},
+			applied,
+			{Manager: v1alpha1.OperatorName, Operation: metav1.ManagedFieldsOperationUpdate},
+			{Manager: v1alpha1.OperatorName, Operation: metav1.ManagedFieldsOperationApply, Subresource: "status"},
+		},
+	}
+	for _, change := range changes {
+		change(&meta)
+	}
+	return meta
+}
+
+// foreign is the metadata of an object that somebody else made and owns.
+func foreign(meta *metav1.ObjectMeta) {
+	meta.OwnerReferences[0].Kind = "Gateway"
+	meta.ManagedFields = meta.ManagedFields[:1]
+}
+
+// expectIdentity checks what tells who an object is and whether it will stay.
+func expectIdentity(g *WithT, got *metav1.ObjectMeta) {
+	want := describedMeta(foreign)
+	g.Expect(got.Namespace + "/" + got.Name).To(Equal("shop/web"))
+	g.Expect(got.UID).To(Equal(want.UID))
+	g.Expect(got.ResourceVersion).To(Equal(want.ResourceVersion))
+	g.Expect(got.OwnerReferences).To(Equal(want.OwnerReferences))
+	g.Expect(got.DeletionTimestamp).To(Equal(want.DeletionTimestamp))
+}

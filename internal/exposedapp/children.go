@@ -1,0 +1,96 @@
+package exposedapp
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// noResourceVersion is one that no object can have. An apply that carries it
+// creates an object, but conflicts with one that exists: what is not ours is
+// never touched, also when the cache has not seen it yet.
+const noResourceVersion = "1"
+
+// applyDeployment brings the Deployment to what is declared. It makes a request
+// only when something differs.
+func (r *Reconciler) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp) *refusal {
+	live, refusal := get(ctx, r.Client, app, "Deployment", &appsv1.Deployment{})
+	if refusal != nil || suspended(app) {
+		return refusal
+	}
+	wanted := deployment(app)
+	if live == nil {
+		wanted.WithResourceVersion(noResourceVersion)
+	} else {
+		applied, err := appsv1ac.ExtractDeployment(live, v1alpha1.OperatorName)
+		if err != nil {
+			return refused("Deployment", err)
+		}
+		if live.DeletionTimestamp != nil || equality.Semantic.DeepEqual(applied, wanted) {
+			return nil
+		}
+		wanted.WithUID(live.UID)
+	}
+	return refused("Deployment", r.Client.Apply(ctx, wanted, client.ForceOwnership))
+}
+
+// applyService brings the Service to what is declared. It makes a request only
+// when something differs.
+func (r *Reconciler) applyService(ctx context.Context, app *v1alpha1.ExposedApp) *refusal {
+	live, refusal := get(ctx, r.Client, app, "Service", &corev1.Service{})
+	if refusal != nil || suspended(app) {
+		return refusal
+	}
+	nodePort := wantedPort(app, live)
+	wanted := service(app, nodePort)
+	if live == nil {
+		wanted.WithResourceVersion(noResourceVersion)
+	} else {
+		applied, err := corev1ac.ExtractService(live, v1alpha1.OperatorName)
+		if err != nil {
+			return refused("Service", err)
+		}
+		if live.DeletionTimestamp != nil || equality.Semantic.DeepEqual(applied, wanted) {
+			return nil
+		}
+		wanted.WithUID(live.UID)
+	}
+	if nodePort != 0 && nodePort != heldPort(live) {
+		if claim := r.olderClaim(ctx, app, nodePort); claim != nil {
+			return claim
+		}
+	}
+	err := r.Client.Apply(ctx, wanted, client.ForceOwnership)
+	return r.refusedService(ctx, app, nodePort, err)
+}
+
+// get reads a child from the cache. It returns nil for one that does not exist,
+// and a refusal for one that is somebody else's.
+func get[T client.Object](
+	ctx context.Context, reader client.Reader, app *v1alpha1.ExposedApp, kind string, into T,
+) (child T, _ *refusal) {
+	switch err := reader.Get(ctx, client.ObjectKeyFromObject(app), into); {
+	case apierrors.IsNotFound(err):
+		return child, nil
+	case err != nil:
+		return child, refused(kind, fmt.Errorf("read it from the cache: %w", err))
+	case !metav1.IsControlledBy(into, app):
+		return child, nameConflict(kind, app.Namespace, app.Name)
+	}
+	return into, nil
+}
+
+func suspended(app *v1alpha1.ExposedApp) bool {
+	return ptr.Deref(app.Spec.Suspend, false)
+}

@@ -1,0 +1,225 @@
+package exposedapp
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// conditions returns every condition of an ExposedApp. One without a status is
+// absent.
+func conditions(app *v1alpha1.ExposedApp, seen *observed) []metav1.Condition {
+	available := availableCondition(app, seen)
+	allocated := portAllocatedCondition(app, seen)
+	reachable := reachableCondition(seen, allocated)
+	stalled := stalledCondition(seen)
+	return []metav1.Condition{
+		readyCondition(app, seen, available, allocated, reachable),
+		available,
+		allocated,
+		reachable,
+		reconcilingCondition(app, seen, stalled, reachable),
+		stalled,
+	}
+}
+
+// readyCondition is the first thing that holds the app back, or True.
+func readyCondition(
+	app *v1alpha1.ExposedApp, seen *observed, available, allocated, reachable metav1.Condition,
+) metav1.Condition {
+	if refusal := seen.holdback(app); refusal != nil {
+		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, refusal.reason, refusal.message)
+	}
+	if allocated.Status != metav1.ConditionTrue {
+		return as(v1alpha1.ConditionReady, allocated)
+	}
+	if rollout := rolloutOf(seen.deployment); rollout.message != "" {
+		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, rollout.reason, rollout.message)
+	}
+	if available.Status != metav1.ConditionTrue {
+		return as(v1alpha1.ConditionReady, available)
+	}
+	summary := summarize(seen.verdicts)
+	needed := neededNodes(app, summary.Expected)
+	unknown := count(seen.verdicts, v1alpha1.NodeUnknown)
+	switch {
+	case summary.Reachable >= needed:
+		return condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady,
+			fmt.Sprintf("%s of the expected nodes answer on node port %d", summary.Summary, heldPort(seen.service)))
+	case summary.Reachable+unknown >= needed:
+		return condition(v1alpha1.ConditionReady, metav1.ConditionUnknown, reachable.Reason, reachable.Message)
+	default:
+		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, reachable.Reason,
+			fmt.Sprintf("%s of the expected nodes answer, %d must: %s", summary.Summary, needed, reachable.Message))
+	}
+}
+
+// availableCondition is the Deployment's own word on its pods.
+func availableCondition(app *v1alpha1.ExposedApp, seen *observed) metav1.Condition {
+	is := func(status metav1.ConditionStatus, reason, message string) metav1.Condition {
+		return condition(v1alpha1.ConditionAvailable, status, reason, message)
+	}
+	deployment := seen.deployment
+	switch {
+	case deployment == nil && seen.deploymentRefusal != nil:
+		return is(metav1.ConditionFalse, seen.deploymentRefusal.reason, seen.deploymentRefusal.message)
+	case deployment == nil && suspended(app):
+		return is(metav1.ConditionFalse, v1alpha1.ReasonSuspended, "spec.suspend is true and there is no Deployment")
+	case deployment == nil:
+		return is(metav1.ConditionUnknown, v1alpha1.ReasonPending, "the Deployment is being made")
+	case ptr.Deref(deployment.Spec.Replicas, 1) == 0:
+		return is(metav1.ConditionFalse, v1alpha1.ReasonScaledToZero, "spec.app.replicas is 0")
+	}
+	pods := fmt.Sprintf("%d of %d pods are ready", deployment.Status.ReadyReplicas, ptr.Deref(deployment.Spec.Replicas, 1))
+	if isTrue(deployment, appsv1.DeploymentAvailable) {
+		return is(metav1.ConditionTrue, v1alpha1.ReasonMinimumReplicasAvailable, pods)
+	}
+	if failure := deploymentCondition(deployment, appsv1.DeploymentReplicaFailure); failure != nil {
+		pods += ": " + failure.Message
+	}
+	if rollout := rolloutOf(deployment); rollout.reason == v1alpha1.ReasonProgressDeadlineExceeded {
+		return is(metav1.ConditionFalse, rollout.reason, pods+": "+rollout.message)
+	}
+	return is(metav1.ConditionFalse, v1alpha1.ReasonMinimumReplicasUnavailable, pods)
+}
+
+// portAllocatedCondition is whether the Service holds the node port that is
+// asked for.
+func portAllocatedCondition(app *v1alpha1.ExposedApp, seen *observed) metav1.Condition {
+	is := func(status metav1.ConditionStatus, reason, message string) metav1.Condition {
+		return condition(v1alpha1.ConditionPortAllocated, status, reason, message)
+	}
+	held := heldPort(seen.service)
+	switch {
+	case held != 0 && held == ptr.Deref(app.Spec.NodePort, held):
+		return is(metav1.ConditionTrue, v1alpha1.ReasonAllocated, fmt.Sprintf("the Service holds node port %d", held))
+	case seen.serviceRefusal != nil:
+		message := seen.serviceRefusal.message
+		if held != 0 {
+			message += fmt.Sprintf("; the Service still holds %d", held)
+		}
+		return is(metav1.ConditionFalse, seen.serviceRefusal.reason, message)
+	case suspended(app):
+		return is(metav1.ConditionFalse, v1alpha1.ReasonSuspended,
+			"spec.suspend is true and the Service does not hold the node port")
+	default:
+		return is(metav1.ConditionUnknown, v1alpha1.ReasonPending, "the Service is being made")
+	}
+}
+
+// reachableCondition sums up the verdicts on the nodes.
+func reachableCondition(seen *observed, allocated metav1.Condition) metav1.Condition {
+	is := func(status metav1.ConditionStatus, reason, message string) metav1.Condition {
+		return condition(v1alpha1.ConditionReachable, status, reason, message)
+	}
+	held := heldPort(seen.service)
+	if held == 0 {
+		return as(v1alpha1.ConditionReachable, allocated)
+	}
+	summary := summarize(seen.verdicts)
+	worst := worst(seen.verdicts)
+	switch {
+	case summary.Expected > 0 && summary.Reachable == summary.Expected:
+		reason := v1alpha1.ReasonAllReachable
+		message := fmt.Sprintf("every expected node answers on node port %d", held)
+		if seen.verdicts[0].Reason == v1alpha1.ReasonReachableFromSelfOnly {
+			reason, message = seen.verdicts[0].Reason, seen.verdicts[0].Message
+		}
+		return is(metav1.ConditionTrue, reason, message)
+	case !seen.anyEndpoint():
+		return is(metav1.ConditionFalse, v1alpha1.ReasonNoReadyEndpoints,
+			"no pod of the app is ready, so no node can answer")
+	case worst == nil:
+		return is(metav1.ConditionUnknown, v1alpha1.ReasonNoExpectedNodes, "no node is expected to answer, see status.nodes")
+	case worst.State == v1alpha1.NodeUnreachable:
+		return is(metav1.ConditionFalse, v1alpha1.ReasonNodesUnreachable,
+			fmt.Sprintf("%s of the expected nodes answer; %s: %s: %s",
+				summary.Summary, worst.Node, worst.Reason, worst.Message))
+	default:
+		return is(metav1.ConditionUnknown, worst.Reason,
+			fmt.Sprintf("%s of the expected nodes are known to answer; %s: %s",
+				summary.Summary, worst.Node, worst.Message))
+	}
+}
+
+// reconcilingCondition is whether the operator or Kubernetes is still on the way
+// to what is declared. Nodes that fail to answer do not make it so.
+func reconcilingCondition(
+	app *v1alpha1.ExposedApp, seen *observed, stalled, reachable metav1.Condition,
+) metav1.Condition {
+	is := func(reason, message string) metav1.Condition {
+		return condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
+	}
+	rollout := rolloutOf(seen.deployment)
+	switch {
+	case stalled.Status == metav1.ConditionTrue:
+	case seen.deploymentRefusal != nil:
+		return is(seen.deploymentRefusal.reason, seen.deploymentRefusal.message)
+	case seen.serviceRefusal != nil:
+		return is(seen.serviceRefusal.reason, seen.serviceRefusal.message)
+	case suspended(app):
+	case seen.deployment == nil || seen.service == nil:
+		return is(v1alpha1.ReasonPending, "the Deployment and the Service are being made")
+	case rollout.reason == v1alpha1.ReasonRolloutInProgress:
+		return is(rollout.reason, rollout.message)
+	case reachable.Status == metav1.ConditionUnknown && reachable.Reason == v1alpha1.ReasonPending:
+		return is(reachable.Reason, reachable.Message)
+	}
+	return metav1.Condition{Type: v1alpha1.ConditionReconciling}
+}
+
+// stalledCondition is whether a human must edit something.
+func stalledCondition(seen *observed) metav1.Condition {
+	for _, refusal := range []*refusal{seen.deploymentRefusal, seen.serviceRefusal} {
+		if refusal.isStalled() {
+			return condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, refusal.reason, refusal.message)
+		}
+	}
+	return metav1.Condition{Type: v1alpha1.ConditionStalled}
+}
+
+// worst returns the first verdict of the worst kind on an expected node that
+// does not answer, or nil.
+func worst(verdicts []v1alpha1.NodeVerdict) *v1alpha1.NodeVerdict {
+	var worst *v1alpha1.NodeVerdict
+	for i := range verdicts {
+		verdict := &verdicts[i]
+		if !verdict.Expected || verdict.State == v1alpha1.NodeReachable {
+			continue
+		}
+		if worst == nil || rank(verdict) < rank(worst) {
+			worst = verdict
+		}
+	}
+	return worst
+}
+
+func condition(kind string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
+	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message}
+}
+
+// as returns a condition under another type.
+func as(kind string, other metav1.Condition) metav1.Condition {
+	return condition(kind, other.Status, other.Reason, other.Message)
+}
+
+func isTrue(deployment *appsv1.Deployment, kind appsv1.DeploymentConditionType) bool {
+	condition := deploymentCondition(deployment, kind)
+	return condition != nil && condition.Status == corev1.ConditionTrue
+}
+
+func deploymentCondition(
+	deployment *appsv1.Deployment, kind appsv1.DeploymentConditionType,
+) *appsv1.DeploymentCondition {
+	for i := range deployment.Status.Conditions {
+		if deployment.Status.Conditions[i].Type == kind {
+			return &deployment.Status.Conditions[i]
+		}
+	}
+	return nil
+}

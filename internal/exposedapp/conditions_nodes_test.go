@@ -1,0 +1,113 @@
+package exposedapp
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/test/gen"
+	"github.com/exposedapp/exposedapp/test/kstatus"
+)
+
+func TestConditionsOfTheNodes(t *testing.T) {
+	const (
+		up   = "True MinimumReplicasAvailable"
+		held = "True Allocated"
+	)
+	needs := func(minimum string) []gen.Option { return []gen.Option{gen.WithMinReachable(intstr.Parse(minimum))} }
+	runConditions(t, map[string]conditionsCase{
+		"one does not answer": {
+			seen:  judgedAs(reachable("a"), unreachable("b"), reachable("c")),
+			ready: "False NodesUnreachable", available: up, allocated: held, reachable: "False NodesUnreachable",
+			kstatus: kstatus.InProgress,
+			messages: map[string]string{
+				"Reachable": "2/3 of the expected nodes answer; b: Timeout: b, c (Timeout: i/o timeout)",
+				"Ready":     "2/3 of the expected nodes answer, 3 must: ",
+			},
+		},
+		"the first of the worst is named": {
+			seen:  judgedAs(unknown("a", "NoObserver"), unreachable("b"), unreachable("c")),
+			ready: "False NodesUnreachable", available: up, allocated: held, reachable: "False NodesUnreachable",
+			kstatus: kstatus.InProgress, messages: map[string]string{"Reachable": "; b: Timeout"},
+		},
+		"one is not known about": {
+			seen:  judgedAs(reachable("a"), unknown("b", "NoObserver"), reachable("c")),
+			ready: "Unknown NoObserver", available: up, allocated: held, reachable: "Unknown NoObserver",
+			kstatus:  kstatus.InProgress,
+			messages: map[string]string{"Reachable": "2/3 of the expected nodes are known to answer; b: nobody tells"},
+		},
+		"one is not known about yet": {
+			seen:  judgedAs(reachable("a"), unknown("b", "Pending"), reachable("c")),
+			ready: "Unknown Pending", available: up, allocated: held, reachable: "Unknown Pending",
+			reconciling: "Pending", kstatus: kstatus.InProgress,
+		},
+		"one that is not expected to does not answer": {
+			seen:  judgedAs(excused(unreachable("a")), reachable("b"), reachable("c")),
+			ready: "True Ready", available: up, allocated: held, reachable: "True AllReachable",
+			kstatus: kstatus.Current, messages: map[string]string{"Ready": "2/2"},
+		},
+		"none is expected to answer": {
+			seen:  judgedAs(excused(unreachable("a")), excused(reachable("b"))),
+			ready: "False NoExpectedNodes", available: up, allocated: held, reachable: "Unknown NoExpectedNodes",
+			kstatus: kstatus.InProgress,
+		},
+		"there is none": {
+			seen:  judgedAs(),
+			ready: "False NoExpectedNodes", available: up, allocated: held, reachable: "Unknown NoExpectedNodes",
+			kstatus: kstatus.InProgress,
+		},
+		"the only one answers itself": {
+			seen: judgedAs(v1alpha1.NodeVerdict{
+				Node: "a", Family: "IPv4", Expected: true, State: "Reachable", Reason: "ReachableFromSelfOnly",
+				Message: "nobody else can confirm it",
+			}),
+			ready: "True Ready", available: up, allocated: held, reachable: "True ReachableFromSelfOnly",
+			kstatus: kstatus.Current, messages: map[string]string{"Reachable": "nobody else can confirm it"},
+		},
+		"none can answer without a ready pod": {
+			seen: healthy(func(seen *observed) {
+				seen.endpoints = reachability.Endpoints{corev1.IPv4Protocol: {}}
+				seen.verdicts = []v1alpha1.NodeVerdict{unreachable("a"), unknown("b", "Pending")}
+			}),
+			ready: "False NoReadyEndpoints", available: up, allocated: held, reachable: "False NoReadyEndpoints",
+			kstatus: kstatus.InProgress,
+		},
+		"as many answer as must, in number": {
+			options: needs("2"), seen: judgedAs(reachable("a"), unreachable("b"), reachable("c")),
+			ready: "True Ready", available: up, allocated: held, reachable: "False NodesUnreachable",
+			kstatus: kstatus.Current,
+		},
+		"fewer answer than must, in number": {
+			options: needs("4"), seen: judgedAs(reachable("a"), reachable("b"), reachable("c")),
+			ready: "False AllReachable", available: up, allocated: held, reachable: "True AllReachable",
+			kstatus: kstatus.InProgress, messages: map[string]string{"Ready": "3/3 of the expected nodes answer, 4 must"},
+		},
+		"as many may answer as must": {
+			options: needs("2"), seen: judgedAs(reachable("a"), unreachable("b"), unknown("c", "NoObserver")),
+			ready: "Unknown NodesUnreachable", available: up, allocated: held, reachable: "False NodesUnreachable",
+			kstatus: kstatus.InProgress,
+		},
+		"too few may answer": {
+			options: needs("2"), seen: judgedAs(unreachable("a"), unreachable("b"), unknown("c", "NoObserver")),
+			ready: "False NodesUnreachable", available: up, allocated: held, reachable: "False NodesUnreachable",
+			kstatus: kstatus.InProgress,
+		},
+		"none must answer": {
+			options: needs("0"), seen: judgedAs(unreachable("a"), unreachable("b")),
+			ready: "True Ready", available: up, allocated: held, reachable: "False NodesUnreachable",
+			kstatus: kstatus.Current, messages: map[string]string{"Ready": "0/2"},
+		},
+		"none must answer, and nobody tells": {
+			options: needs("0%"), seen: judgedAs(unknown("a", "NoObserver")),
+			ready: "True Ready", available: up, allocated: held, reachable: "Unknown NoObserver",
+			kstatus: kstatus.Current,
+		},
+	})
+}
+
+func judgedAs(verdicts ...v1alpha1.NodeVerdict) *observed {
+	return healthy(func(seen *observed) { seen.verdicts = verdicts })
+}

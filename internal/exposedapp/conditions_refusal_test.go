@@ -1,0 +1,133 @@
+package exposedapp
+
+import (
+	"errors"
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/exposedapp/exposedapp/test/gen"
+	"github.com/exposedapp/exposedapp/test/kstatus"
+)
+
+func TestConditionsOfARefusal(t *testing.T) {
+	const (
+		up     = "True MinimumReplicasAvailable"
+		held   = "True Allocated"
+		answer = "True AllReachable"
+	)
+	taken := &refusal{reason: "PortConflict", message: "31001 is held by Service shop/web", stalled: true}
+	leaving := &refusal{reason: "PortConflict", message: "31000 is held by Service shop/web, which is being deleted"}
+	busy := refused("Deployment", errors.New("busy"))
+	runConditions(t, map[string]conditionsCase{
+		"the Deployment's name is taken": {
+			seen: healthy(func(seen *observed) {
+				seen.deployment, seen.deploymentRefusal = nil, nameConflict("Deployment", "shop", "web")
+			}),
+			ready: "False NameConflict", available: "False NameConflict", allocated: held, reachable: answer,
+			stalled: "NameConflict", kstatus: kstatus.Failed,
+			messages: map[string]string{"Ready": "Deployment shop/web", "Stalled": "Deployment shop/web"},
+		},
+		"the Service's name is taken": {
+			seen: healthy(func(seen *observed) {
+				seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, nameConflict("Service", "shop", "web")
+			}),
+			ready: "False NameConflict", available: up, allocated: "False NameConflict",
+			reachable: "False NameConflict", stalled: "NameConflict", kstatus: kstatus.Failed,
+			messages: map[string]string{"PortAllocated": "Service shop/web"},
+		},
+		"the port is taken": {
+			options: []gen.Option{gen.WithNodePort(31001)},
+			seen: healthy(func(seen *observed) {
+				seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, taken
+			}),
+			ready: "False PortConflict", available: up, allocated: "False PortConflict",
+			reachable: "False PortConflict", stalled: "PortConflict", kstatus: kstatus.Failed,
+			messages: map[string]string{"Ready": "held by Service shop/web", "Reachable": "held by Service shop/web"},
+		},
+		"the port to move to is taken": {
+			options: []gen.Option{gen.WithNodePort(31001)},
+			seen:    healthy(func(seen *observed) { seen.serviceRefusal = taken }),
+			ready:   "False PortConflict", available: up, allocated: "False PortConflict", reachable: answer,
+			stalled: "PortConflict", kstatus: kstatus.Failed,
+			messages: map[string]string{
+				"PortAllocated": "shop/web; the Service still holds 31000", "Reachable": "node port 31000",
+			},
+		},
+		"the port is about to be free": {
+			seen: healthy(func(seen *observed) {
+				seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, leaving
+			}),
+			ready: "False PortConflict", available: up, allocated: "False PortConflict",
+			reachable: "False PortConflict", reconciling: "PortConflict", kstatus: kstatus.InProgress,
+		},
+		"another revision of the app is invalid": {
+			seen: healthy(func(seen *observed) {
+				seen.deploymentRefusal = refused("Deployment", invalidService())
+			}),
+			ready: "False InvalidApp", available: up, allocated: held, reachable: answer,
+			stalled: "InvalidApp", kstatus: kstatus.Failed,
+		},
+		"another form of the Service is invalid": {
+			seen:  healthy(func(seen *observed) { seen.serviceRefusal = refused("Service", invalidService()) }),
+			ready: "False InvalidApp", available: up, allocated: held, reachable: answer,
+			stalled: "InvalidApp", kstatus: kstatus.Failed,
+		},
+		"the API server is busy": {
+			seen:  &observed{deploymentRefusal: busy, serviceRefusal: refused("Service", errors.New("busy"))},
+			ready: "False ApplyFailed", available: "False ApplyFailed", allocated: "False ApplyFailed",
+			reachable: "False ApplyFailed", reconciling: "ApplyFailed", kstatus: kstatus.InProgress, unobserved: true,
+			messages: map[string]string{"Ready": "cannot apply the Deployment", "Reachable": "cannot apply the Service"},
+		},
+		"the API server is busy, and all was well": {
+			seen:  healthy(func(seen *observed) { seen.deploymentRefusal = busy }),
+			ready: "False ApplyFailed", available: up, allocated: held, reachable: answer,
+			reconciling: "ApplyFailed", kstatus: kstatus.InProgress, unobserved: true,
+		},
+		"a human must edit one, and the other is tried again": {
+			seen:  &observed{deploymentRefusal: busy, serviceRefusal: taken},
+			ready: "False ApplyFailed", available: "False ApplyFailed", allocated: "False PortConflict",
+			reachable: "False PortConflict", stalled: "PortConflict", kstatus: kstatus.InProgress, unobserved: true,
+		},
+	})
+}
+
+// What is there stays as it is when the API server is busy later on.
+func TestConditionsOfATryThatFails(t *testing.T) {
+	busy := func(kind string) *refusal { return refused(kind, errors.New("busy")) }
+	tests := map[string]struct {
+		seen  *observed
+		ready string
+	}{
+		"at the Deployment": {
+			seen: healthy(func(seen *observed) { seen.deploymentRefusal = busy("Deployment") }), ready: "True Ready",
+		},
+		"at the Service": {
+			seen: healthy(func(seen *observed) { seen.serviceRefusal = busy("Service") }), ready: "True Ready",
+		},
+		"at a Deployment that is gone": {
+			seen:  healthy(func(seen *observed) { seen.deployment, seen.deploymentRefusal = nil, busy("Deployment") }),
+			ready: "False ApplyFailed",
+		},
+		"at a Service that is gone": {
+			seen: healthy(func(seen *observed) {
+				seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, busy("Service")
+			}),
+			ready: "False ApplyFailed",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			app := gen.ExposedApp("web", gen.WithIdentity("9f3c", 4))
+			before := status(app, healthy(), at(0))
+			app.Status = before
+			app.Status = status(app, test.seen, at(1))
+			expectInvariants(g, before, app, at(1))
+			g.Expect(app.Status.ObservedGeneration).To(Equal(app.Generation))
+			g.Expect(inShort(app.Status.Conditions)).To(SatisfyAll(
+				HaveKeyWithValue("Ready", test.ready), HaveKeyWithValue("Reconciling", "True ApplyFailed")))
+			g.Expect(kstatus.Of(app)).To(Equal(kstatus.InProgress))
+		})
+	}
+}

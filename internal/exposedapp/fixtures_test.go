@@ -1,0 +1,98 @@
+package exposedapp
+
+import (
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
+)
+
+// What the tables start from: an app of three pods on node port 31000, which
+// the nodes a, b and c answer on.
+
+// at is a time, in minutes from the start.
+func at(minutes int) metav1.Time {
+	return metav1.NewTime(time.Date(2026, 1, 1, 12, minutes, 0, 0, time.UTC))
+}
+
+func healthy(changes ...func(*observed)) *observed {
+	seen := &observed{
+		deployment: rolledOut(3),
+		service:    serviceHolding(31000),
+		endpoints:  reachability.Endpoints{corev1.IPv4Protocol: {"a": true}},
+		verdicts:   []v1alpha1.NodeVerdict{reachable("a"), reachable("b"), reachable("c")},
+	}
+	for _, change := range changes {
+		change(seen)
+	}
+	return seen
+}
+
+// rolledOut returns a Deployment whose pods are all there and ready.
+func rolledOut(replicas int32, changes ...func(*appsv1.Deployment)) *appsv1.Deployment {
+	deployment := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Generation: 7},
+		Spec:       appsv1.DeploymentSpec{Replicas: &replicas},
+		Status: appsv1.DeploymentStatus{
+			ObservedGeneration: 7,
+			Replicas:           replicas, UpdatedReplicas: replicas, ReadyReplicas: replicas, AvailableReplicas: replicas,
+			Conditions: []appsv1.DeploymentCondition{
+				{Type: appsv1.DeploymentAvailable, Status: corev1.ConditionTrue},
+				{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "NewReplicaSetAvailable"},
+			},
+		},
+	}
+	for _, change := range changes {
+		change(deployment)
+	}
+	return deployment
+}
+
+func progressing(status corev1.ConditionStatus, reason string) func(*appsv1.Deployment) {
+	return func(deployment *appsv1.Deployment) {
+		deployment.Status.Conditions[1] = appsv1.DeploymentCondition{
+			Type: appsv1.DeploymentProgressing, Status: status, Reason: reason, Message: "as the controller says",
+		}
+	}
+}
+
+func unavailable(deployment *appsv1.Deployment) {
+	deployment.Status.ReadyReplicas, deployment.Status.AvailableReplicas = 1, 1
+	deployment.Status.Conditions[0].Status = corev1.ConditionFalse
+}
+
+func serviceHolding(nodePort int32) *corev1.Service {
+	return &corev1.Service{Spec: corev1.ServiceSpec{
+		Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: nodePort}},
+	}}
+}
+
+func reachable(node string) v1alpha1.NodeVerdict {
+	return v1alpha1.NodeVerdict{
+		Node: node, Family: corev1.IPv4Protocol, Expected: true, State: v1alpha1.NodeReachable, Observers: "2/2",
+	}
+}
+
+func unreachable(node string) v1alpha1.NodeVerdict {
+	verdict := reachable(node)
+	verdict.State, verdict.Observers = v1alpha1.NodeUnreachable, "0/2"
+	verdict.Reason, verdict.Message = "Timeout", "b, c (Timeout: i/o timeout)"
+	return verdict
+}
+
+func unknown(node, reason string) v1alpha1.NodeVerdict {
+	verdict := reachable(node)
+	verdict.State, verdict.Observers = v1alpha1.NodeUnknown, ""
+	verdict.Reason, verdict.Message = reason, "nobody tells"
+	return verdict
+}
+
+// excused is a verdict on a node that is not expected to answer.
+func excused(verdict v1alpha1.NodeVerdict) v1alpha1.NodeVerdict {
+	verdict.Expected, verdict.Reason, verdict.Message = false, "NodeNotReady", "the Node is not Ready"
+	return verdict
+}

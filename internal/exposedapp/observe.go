@@ -1,0 +1,160 @@
+package exposedapp
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/topology"
+)
+
+// observed is everything that a status is made of. A child that is missing or
+// somebody else's is nil; its refusal says why it is not as declared.
+type observed struct {
+	deployment        *appsv1.Deployment
+	deploymentRefusal *refusal
+	service           *corev1.Service
+	serviceRefusal    *refusal
+	endpoints         reachability.Endpoints
+	verdicts          []v1alpha1.NodeVerdict
+}
+
+// observe gathers what is there after the children were applied or refused, and
+// has the nodes judged. holds is how long that stays true if nothing is heard,
+// 0 for good.
+func (r *Reconciler) observe(
+	ctx context.Context, app *v1alpha1.ExposedApp, seen *observed, now time.Time,
+) (holds time.Duration, err error) {
+	var unreadable *refusal
+	if seen.deployment, unreadable = get(ctx, r.Client, app, "Deployment", &appsv1.Deployment{}); unreadable.err() != nil {
+		return 0, unreadable.err()
+	}
+	if seen.service, unreadable = get(ctx, r.Client, app, "Service", &corev1.Service{}); unreadable.err() != nil {
+		return 0, unreadable.err()
+	}
+	if seen.service == nil {
+		r.Matrix.Forget(client.ObjectKeyFromObject(app))
+		return 0, nil
+	}
+
+	var endpointSlices discoveryv1.EndpointSliceList
+	if err := r.Client.List(ctx, &endpointSlices, client.InNamespace(app.Namespace),
+		client.MatchingFields{serviceIndex: app.Name}); err != nil {
+		return 0, fmt.Errorf("list endpoint slices: %w", err)
+	}
+	seen.endpoints = readyEndpoints(endpointSlices.Items)
+
+	var nodes corev1.NodeList
+	if err := r.Client.List(ctx, &nodes); err != nil {
+		return 0, fmt.Errorf("list nodes: %w", err)
+	}
+	key := client.ObjectKeyFromObject(app)
+	r.Matrix.Observe(key, subject(app, seen), now)
+	seen.verdicts, holds = r.Matrix.Verdicts(key, judged(nodes.Items), now)
+	return holds, nil
+}
+
+// holdback returns the refusal by which what is declared is not there. A try
+// that failed does no harm to what an earlier one applied.
+func (o *observed) holdback(app *v1alpha1.ExposedApp) *refusal {
+	applied := app.Status.ObservedGeneration == app.Generation
+	if o.deploymentRefusal != nil && (o.deploymentRefusal.retry == nil || o.deployment == nil || !applied) {
+		return o.deploymentRefusal
+	}
+	if o.serviceRefusal != nil && (o.serviceRefusal.retry == nil || o.service == nil || !applied) {
+		return o.serviceRefusal
+	}
+	return nil
+}
+
+// applied tells whether both children are as declared, or never will be unless a
+// human edits something.
+func (o *observed) applied() bool {
+	return o.deploymentRefusal.err() == nil && o.serviceRefusal.err() == nil
+}
+
+func (o *observed) anyEndpoint() bool {
+	for _, nodes := range o.endpoints {
+		if len(nodes) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// subject is what the rules of reachability need to know of an app.
+func subject(app *v1alpha1.ExposedApp, seen *observed) reachability.App {
+	spec := &seen.service.Spec
+	families := make([]string, 0, len(spec.IPFamilies))
+	for _, family := range spec.IPFamilies {
+		families = append(families, string(family))
+	}
+	identity := reachability.Service{
+		UID:                   seen.service.UID,
+		NodePort:              heldPort(seen.service),
+		ExternalTrafficPolicy: spec.ExternalTrafficPolicy,
+		Families:              strings.Join(families, ","),
+		Probe:                 seen.service.Annotations[v1alpha1.ProbeAnnotation],
+	}
+	if len(spec.Ports) > 0 {
+		identity.Port = spec.Ports[0].Port
+		identity.TargetPort = spec.Ports[0].TargetPort.String()
+	}
+	return reachability.App{
+		Service:         identity,
+		ResourceVersion: seen.service.ResourceVersion,
+		Families:        spec.IPFamilies,
+		Endpoints:       seen.endpoints,
+		Known:           app.Status.ObservedGeneration > 0 && app.Status.NodePort == identity.NodePort,
+	}
+}
+
+// readyEndpoints returns the nodes that run a ready pod, per IP family.
+func readyEndpoints(items []discoveryv1.EndpointSlice) reachability.Endpoints {
+	endpoints := make(reachability.Endpoints, 2)
+	for i := range items {
+		family := corev1.IPFamily(items[i].AddressType)
+		for _, endpoint := range items[i].Endpoints {
+			if !ptr.Deref(endpoint.Conditions.Ready, true) {
+				continue
+			}
+			if endpoints[family] == nil {
+				endpoints[family] = make(map[string]bool)
+			}
+			endpoints[family][ptr.Deref(endpoint.NodeName, "")] = true
+		}
+	}
+	return endpoints
+}
+
+// judged returns what the rules of reachability need to know of the Nodes, by
+// name.
+func judged(items []corev1.Node) []reachability.Node {
+	nodes := make([]reachability.Node, 0, len(items))
+	for i := range items {
+		node := reachability.Node{
+			Name:      items[i].Name,
+			Deleting:  items[i].DeletionTimestamp != nil,
+			Addresses: topology.Addresses(&items[i]),
+		}
+		for _, condition := range items[i].Status.Conditions {
+			if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {
+				node.Ready, node.ReadySince = true, condition.LastTransitionTime.Time
+			}
+		}
+		nodes = append(nodes, node)
+	}
+	slices.SortFunc(nodes, func(a, b reachability.Node) int { return cmp.Compare(a.Name, b.Name) })
+	return nodes
+}

@@ -1,0 +1,132 @@
+package exposedapp
+
+import (
+	"net/netip"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/test/gen"
+)
+
+func TestReadyEndpoints(t *testing.T) {
+	type conditions = discoveryv1.EndpointConditions
+	terminating := conditions{Ready: new(false), Serving: new(true), Terminating: new(true)}
+	tests := map[string]struct {
+		slices []discoveryv1.EndpointSlice
+		want   reachability.Endpoints
+	}{
+		"none":                          {want: reachability.Endpoints{}},
+		"ready":                         {slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(true)})), want: on("a")},
+		"not said, which means ready":   {slices: slicesOf("IPv4", endpoint("a", conditions{})), want: on("a")},
+		"not ready":                     {slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(false)})), want: on()},
+		"on its way out, still serving": {slices: slicesOf("IPv4", endpoint("a", terminating)), want: on()},
+		"one ready of two on a node": {
+			slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(false)}), endpoint("a", conditions{})), want: on("a"),
+		},
+		"spread over two slices": {
+			slices: append(slicesOf("IPv4", endpoint("a", conditions{})), slicesOf("IPv4", endpoint("b", conditions{}))...),
+			want:   on("a", "b"),
+		},
+		"of two families": {
+			slices: append(slicesOf("IPv4", endpoint("a", conditions{})), slicesOf("IPv6", endpoint("b", conditions{}))...),
+			want:   reachability.Endpoints{corev1.IPv4Protocol: {"a": true}, corev1.IPv6Protocol: {"b": true}},
+		},
+		"on no node": {slices: slicesOf("IPv4", discoveryv1.Endpoint{}), want: on("")},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			got := readyEndpoints(test.slices)
+			g.Expect(got).To(Equal(test.want))
+			g.Expect((&observed{endpoints: got}).anyEndpoint()).To(Equal(len(test.want) > 0))
+		})
+	}
+}
+
+func TestJudged(t *testing.T) {
+	g := NewWithT(t)
+	ready := gen.Node("c", "10.0.0.3", "fd00::3", "127.0.0.1")
+	ready.Status.Conditions = append([]corev1.NodeCondition{{
+		Type: corev1.NodeMemoryPressure, Status: corev1.ConditionFalse, LastTransitionTime: at(9),
+	}}, ready.Status.Conditions...)
+	ready.Status.Conditions[1].LastTransitionTime = at(1)
+	silent := gen.Node("b", "10.0.0.2")
+	silent.Status.Conditions[0].Status = corev1.ConditionUnknown
+	silent.DeletionTimestamp = new(at(2))
+	fresh := gen.Node("a")
+	fresh.Status.Conditions = nil
+
+	g.Expect(judged([]corev1.Node{*ready, *silent, *fresh})).To(Equal([]reachability.Node{
+		{Name: "a", Addresses: addresses()},
+		{Name: "b", Deleting: true, Addresses: addresses("10.0.0.2")},
+		{Name: "c", Ready: true, ReadySince: at(1).Time, Addresses: addresses("10.0.0.3", "fd00::3")},
+	}))
+}
+
+func TestSubject(t *testing.T) {
+	service := serviceHolding(31000)
+	service.UID, service.ResourceVersion = "77aa", "42"
+	service.Annotations = map[string]string{v1alpha1.ProbeAnnotation: "{}"}
+	service.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+	service.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol}
+	service.Spec.Ports[0].TargetPort = intstr.FromInt32(9898)
+	want := reachability.App{
+		Service: reachability.Service{
+			UID: "77aa", NodePort: 31000, Port: 80, TargetPort: "9898",
+			ExternalTrafficPolicy: corev1.ServiceExternalTrafficPolicyLocal, Families: "IPv6,IPv4", Probe: "{}",
+		},
+		ResourceVersion: "42",
+		Families:        []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol},
+		Endpoints:       on("a"),
+	}
+	tests := map[string]struct {
+		status v1alpha1.ExposedAppStatus
+		known  bool
+	}{
+		"never judged":          {status: v1alpha1.ExposedAppStatus{ObservedGeneration: -1}},
+		"judged on this port":   {status: v1alpha1.ExposedAppStatus{ObservedGeneration: 1, NodePort: 31000}, known: true},
+		"judged on another":     {status: v1alpha1.ExposedAppStatus{ObservedGeneration: 1, NodePort: 31001}},
+		"judged without a port": {status: v1alpha1.ExposedAppStatus{ObservedGeneration: 1}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			app := gen.ExposedApp("web")
+			app.Status, want.Known = test.status, test.known
+			NewWithT(t).Expect(subject(app, &observed{service: service, endpoints: on("a")})).To(Equal(want))
+		})
+	}
+}
+
+func slicesOf(family discoveryv1.AddressType, endpoints ...discoveryv1.Endpoint) []discoveryv1.EndpointSlice {
+	return []discoveryv1.EndpointSlice{{AddressType: family, Endpoints: endpoints}}
+}
+
+func endpoint(node string, conditions discoveryv1.EndpointConditions) discoveryv1.Endpoint {
+	return discoveryv1.Endpoint{NodeName: &node, Conditions: conditions, Addresses: []string{"10.1.0.1"}}
+}
+
+// on returns the IPv4 endpoints on some nodes.
+func on(nodes ...string) reachability.Endpoints {
+	endpoints := reachability.Endpoints{}
+	for _, node := range nodes {
+		if endpoints[corev1.IPv4Protocol] == nil {
+			endpoints[corev1.IPv4Protocol] = map[string]bool{}
+		}
+		endpoints[corev1.IPv4Protocol][node] = true
+	}
+	return endpoints
+}
+
+func addresses(texts ...string) map[corev1.IPFamily]netip.Addr {
+	addresses := make(map[corev1.IPFamily]netip.Addr, len(texts))
+	for i, text := range texts {
+		addresses[[]corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}[i]] = netip.MustParseAddr(text)
+	}
+	return addresses
+}

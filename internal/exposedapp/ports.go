@@ -1,0 +1,174 @@
+package exposedapp
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// nodePortIndex finds Services by the node ports that they hold, and
+// ExposedApps by the one that they ask for.
+const nodePortIndex = "nodePort"
+
+// wantedPort returns the node port to ask for, 0 for any. A port that was
+// allocated once is kept: when the spec does not name one, and also when the
+// Service has to be made again.
+func wantedPort(app *v1alpha1.ExposedApp, live *corev1.Service) int32 {
+	switch {
+	case app.Spec.NodePort != nil:
+		return *app.Spec.NodePort
+	case heldPort(live) != 0:
+		return heldPort(live)
+	default:
+		return app.Status.NodePort
+	}
+}
+
+// heldPort returns the node port of an ExposedApp's Service, 0 where it has none.
+func heldPort(service *corev1.Service) int32 {
+	if service == nil || len(service.Spec.Ports) == 0 {
+		return 0
+	}
+	return service.Spec.Ports[0].NodePort
+}
+
+// heldPorts returns every node port that a Service of any kind holds.
+func heldPorts(service *corev1.Service) []int32 {
+	var ports []int32
+	for i := range service.Spec.Ports {
+		if nodePort := service.Spec.Ports[i].NodePort; nodePort != 0 {
+			ports = append(ports, nodePort)
+		}
+	}
+	if service.Spec.HealthCheckNodePort != 0 {
+		ports = append(ports, service.Spec.HealthCheckNodePort)
+	}
+	return ports
+}
+
+// refusedService turns the API server's answer to a Service into a refusal, and
+// names who holds a port that is taken.
+func (r *Reconciler) refusedService(
+	ctx context.Context, app *v1alpha1.ExposedApp, nodePort int32, err error,
+) *refusal {
+	switch taken, outOfRange := portCause(err); {
+	case taken:
+		return r.portTaken(ctx, app, nodePort)
+	case outOfRange != "":
+		return &refusal{
+			reason: v1alpha1.ReasonPortOutOfRange,
+			message: fmt.Sprintf("node port %d: %s: set spec.nodePort to a port of that range, "+
+				"or leave it out to have one picked", nodePort, outOfRange),
+			stalled: true,
+		}
+	}
+	return refused("Service", err)
+}
+
+// portTaken names the holder of a node port. A holder that is on its way out
+// needs no human.
+func (r *Reconciler) portTaken(ctx context.Context, app *v1alpha1.ExposedApp, nodePort int32) *refusal {
+	const wayOut = "free it there, set spec.nodePort to another port, or leave it out to have one picked"
+	var services corev1.ServiceList
+	if err := r.Client.List(ctx, &services, holding(nodePort), client.DisableReadYourWritesConsistency); err != nil {
+		return refused("Service", fmt.Errorf("look up who holds node port %d: %w", nodePort, err))
+	}
+	for i := range services.Items {
+		holder := &services.Items[i]
+		if holder.Namespace == app.Namespace && holder.Name == app.Name {
+			continue
+		}
+		if r.leaving(ctx, holder) {
+			return &refusal{
+				reason: v1alpha1.ReasonPortConflict,
+				message: fmt.Sprintf("%d is held by Service %s/%s, which is being deleted: waiting for the port",
+					nodePort, holder.Namespace, holder.Name),
+			}
+		}
+		return &refusal{
+			reason: v1alpha1.ReasonPortConflict,
+			message: fmt.Sprintf("%d is held by Service %s/%s: %s",
+				nodePort, holder.Namespace, holder.Name, wayOut),
+			stalled: true,
+		}
+	}
+	// The Service that holds it is not in the cache yet, or no longer.
+	return &refusal{
+		reason:  v1alpha1.ReasonPortConflict,
+		message: fmt.Sprintf("%d is held by another Service: %s", nodePort, wayOut),
+		retry:   fmt.Errorf("node port %d is taken, and its holder is not known yet", nodePort),
+	}
+}
+
+// leaving tells whether a Service is being deleted, or waits for the garbage
+// collector because its ExposedApp is gone.
+func (r *Reconciler) leaving(ctx context.Context, service *corev1.Service) bool {
+	owner := metav1.GetControllerOf(service)
+	switch {
+	case service.DeletionTimestamp != nil:
+		return true
+	case owner == nil || owner.Kind != "ExposedApp":
+		return false
+	}
+	var app v1alpha1.ExposedApp
+	err := r.Client.Get(ctx, client.ObjectKeyFromObject(service), &app,
+		client.DisableReadYourWritesConsistency)
+	return client.IgnoreNotFound(err) == nil && (err != nil || app.UID != owner.UID || app.DeletionTimestamp != nil)
+}
+
+// olderClaim returns a refusal where an older ExposedApp asks for the same node
+// port: of two, the older has it.
+func (r *Reconciler) olderClaim(ctx context.Context, app *v1alpha1.ExposedApp, nodePort int32) *refusal {
+	var rivals v1alpha1.ExposedAppList
+	if err := r.Client.List(ctx, &rivals, holding(nodePort), client.DisableReadYourWritesConsistency); err != nil {
+		return refused("Service", fmt.Errorf("look up who asks for node port %d: %w", nodePort, err))
+	}
+	for i := range rivals.Items {
+		rival := &rivals.Items[i]
+		if rival.DeletionTimestamp == nil && !suspended(rival) && older(rival, app) {
+			return &refusal{
+				reason: v1alpha1.ReasonPortConflict,
+				message: fmt.Sprintf("%d is claimed by ExposedApp %s/%s, which is older: set spec.nodePort to "+
+					"another port, or leave it out to have one picked", nodePort, rival.Namespace, rival.Name),
+				stalled: true,
+			}
+		}
+	}
+	return nil
+}
+
+// older orders ExposedApps by age, and by name those of the same second.
+func older(a, b *v1alpha1.ExposedApp) bool {
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.Namespace+"/"+a.Name < b.Namespace+"/"+b.Name
+}
+
+func holding(nodePort int32) client.MatchingFields {
+	return client.MatchingFields{nodePortIndex: strconv.Itoa(int(nodePort))}
+}
+
+func indexServicePorts(object client.Object) []string {
+	var keys []string
+	if service, ok := object.(*corev1.Service); ok {
+		for _, nodePort := range heldPorts(service) {
+			keys = append(keys, strconv.Itoa(int(nodePort)))
+		}
+	}
+	return keys
+}
+
+func indexClaimedPort(object client.Object) []string {
+	if app, ok := object.(*v1alpha1.ExposedApp); ok && ptr.Deref(app.Spec.NodePort, 0) != 0 {
+		return []string{strconv.Itoa(int(*app.Spec.NodePort))}
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+// Package exposedapp turns an ExposedApp into a Deployment and a NodePort
+// Service, and writes back what is true of them: the conditions, and the verdict
+// of every node on whether it answers.
+//
+// Reconcile acts, observes and reports. What to make (workload.go) and what to
+// say (status.go, conditions.go, rollout.go) are pure functions; the API server
+// is met in children.go, ports.go and observe.go alone. All reads are from the
+// cache, which shows the operator its own writes.
+package exposedapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	applyv1alpha1 "github.com/exposedapp/exposedapp/api/v1alpha1/applyconfiguration/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
+)
+
+// Reconciler reconciles ExposedApps.
+type Reconciler struct {
+	// Client reads from the cache and owns its fields as v1alpha1.OperatorName.
+	Client client.Client
+	// Recorder records an Event for every transition of a condition.
+	Recorder events.EventRecorder
+	// Matrix holds the reports of the agents.
+	Matrix *reachability.Matrix
+	Clock  clock.PassiveClock
+}
+
+// Reconcile brings one ExposedApp's children to what is declared and writes its
+// status, also when a child was refused.
+func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	var app v1alpha1.ExposedApp
+	switch err := r.Client.Get(ctx, request.NamespacedName, &app); {
+	case apierrors.IsNotFound(err):
+		r.Matrix.Forget(request.NamespacedName)
+		return reconcile.Result{}, nil
+	case err != nil:
+		return reconcile.Result{}, fmt.Errorf("get exposed app: %w", err)
+	case app.DeletionTimestamp != nil:
+		return reconcile.Result{}, nil
+	}
+
+	seen := &observed{
+		deploymentRefusal: r.applyDeployment(ctx, &app),
+		serviceRefusal:    r.applyService(ctx, &app),
+	}
+	refused := errors.Join(seen.deploymentRefusal.err(), seen.serviceRefusal.err())
+	now := r.Clock.Now()
+	holds, err := r.observe(ctx, &app, seen, now)
+	if err != nil {
+		return reconcile.Result{}, errors.Join(refused, err)
+	}
+	next := status(&app, seen, metav1.NewTime(now))
+	return reconcile.Result{RequeueAfter: holds}, errors.Join(refused, r.report(ctx, &app, next))
+}
+
+// report writes the status where it changed, and tells of the transitions.
+func (r *Reconciler) report(ctx context.Context, app *v1alpha1.ExposedApp, next v1alpha1.ExposedAppStatus) error {
+	if equality.Semantic.DeepEqual(app.Status, next) {
+		return nil
+	}
+	wanted := applyv1alpha1.ExposedApp(app.Name, app.Namespace).
+		WithUID(app.UID).
+		WithStatus(convert[applyv1alpha1.ExposedAppStatusApplyConfiguration](next))
+	if err := r.Client.Status().Apply(ctx, wanted, client.ForceOwnership); err != nil {
+		// The app may be gone, and another of its name there, by now.
+		return client.IgnoreNotFound(fmt.Errorf("apply status: %w", err))
+	}
+	r.recordTransitions(app, next.Conditions)
+	return nil
+}

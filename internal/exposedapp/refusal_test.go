@@ -1,0 +1,118 @@
+package exposedapp
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+func TestRefused(t *testing.T) {
+	services := schema.GroupResource{Resource: "services"}
+	tests := map[string]struct {
+		err     error
+		reason  string
+		stalled bool
+	}{
+		"invalid": {
+			err:    invalidService(field.Required(field.NewPath("spec", "ports"), "")),
+			reason: "InvalidApp", stalled: true,
+		},
+		"a bad request":    {err: apierrors.NewBadRequest("no"), reason: "InvalidApp", stalled: true},
+		"a conflict":       {err: apierrors.NewConflict(services, "web", errors.New("changed")), reason: "ApplyFailed"},
+		"exists":           {err: apierrors.NewAlreadyExists(services, "web"), reason: "ApplyFailed"},
+		"forbidden":        {err: apierrors.NewForbidden(services, "web", errors.New("quota")), reason: "ApplyFailed"},
+		"too many":         {err: apierrors.NewTooManyRequests("later", 1), reason: "ApplyFailed"},
+		"an internal one":  {err: apierrors.NewInternalError(errors.New("range is full")), reason: "ApplyFailed"},
+		"a broken network": {err: errors.New("connection reset"), reason: "ApplyFailed"},
+	}
+	for name, test := range tests {
+		for how, err := range map[string]error{"": test.err, ", wrapped": fmt.Errorf("apply: %w", test.err)} {
+			t.Run(name+how, func(t *testing.T) {
+				g := NewWithT(t)
+				got := refused("Service", err)
+				g.Expect(got.reason).To(Equal(test.reason))
+				g.Expect(got.message).To(SatisfyAll(ContainSubstring("the Service"), ContainSubstring(err.Error())))
+				g.Expect(got.isStalled()).To(Equal(test.stalled))
+				if test.stalled {
+					g.Expect(got.err()).NotTo(HaveOccurred(), "the operator sleeps until a human edits")
+				} else {
+					g.Expect(got.err()).To(MatchError(test.err))
+				}
+			})
+		}
+	}
+	t.Run("not at all", func(t *testing.T) {
+		g := NewWithT(t)
+		got := refused("Service", nil)
+		g.Expect(got).To(BeNil())
+		g.Expect(got.err()).NotTo(HaveOccurred())
+		g.Expect(got.isStalled()).To(BeFalse())
+	})
+}
+
+func TestNameConflict(t *testing.T) {
+	g := NewWithT(t)
+	got := nameConflict("Service", "shop", "web")
+	g.Expect(got.reason).To(Equal("NameConflict"))
+	g.Expect(got.message).To(HavePrefix("Service shop/web exists and is not owned by this ExposedApp"))
+	g.Expect(got.isStalled()).To(BeTrue())
+	g.Expect(got.err()).NotTo(HaveOccurred())
+}
+
+func TestPortCause(t *testing.T) {
+	const (
+		allocated  = "provided port is already allocated"
+		outOfRange = "provided port is not in the valid range. The range of valid ports is 30000-32767"
+	)
+	nodePort := field.NewPath("spec", "ports").Index(0).Child("nodePort")
+	tests := map[string]struct {
+		err        error
+		taken      bool
+		outOfRange string
+	}{
+		"no error": {},
+		"taken":    {err: invalidService(field.Invalid(nodePort, 31000, allocated)), taken: true},
+		"taken, wrapped": {
+			err: fmt.Errorf("apply: %w", invalidService(field.Invalid(nodePort, 31000, allocated))), taken: true,
+		},
+		"out of range": {
+			err:        invalidService(field.Invalid(nodePort, 8080, outOfRange)),
+			outOfRange: "Invalid value: 8080: " + outOfRange,
+		},
+		"taken, behind another cause": {
+			err:   invalidService(field.Required(field.NewPath("spec", "selector"), ""), field.Invalid(nodePort, 31000, allocated)),
+			taken: true,
+		},
+		"something else about the node port": {
+			err: invalidService(field.Invalid(nodePort, 31000, "may not be used when `type` is 'ClusterIP'")),
+		},
+		"the same text about another port of the Service": {
+			err: invalidService(field.Invalid(field.NewPath("spec", "healthCheckNodePort"), 31000, allocated)),
+		},
+		"another kind of cause":   {err: invalidService(field.Forbidden(nodePort, allocated))},
+		"no details":              {err: &apierrors.StatusError{ErrStatus: metav1.Status{Reason: metav1.StatusReasonInvalid}}},
+		"not from the API server": {err: errors.New(allocated)},
+		"another status":          {err: apierrors.NewBadRequest(allocated)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			taken, outOfRange := portCause(test.err)
+			g.Expect(taken).To(Equal(test.taken))
+			g.Expect(outOfRange).To(Equal(test.outOfRange))
+		})
+	}
+}
+
+// The causes that apierrors makes of these are what kube-apiserver 1.36 answers,
+// such as spec.ports[0].nodePort: "Invalid value: 31000: provided port is
+// already allocated".
+func invalidService(causes ...*field.Error) *apierrors.StatusError {
+	return apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "web", causes)
+}

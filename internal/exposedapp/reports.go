@@ -1,0 +1,104 @@
+package exposedapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
+)
+
+// staleCheck is how often reports are checked for being stale: often enough for
+// the shortest heartbeat.
+const staleCheck = time.Second
+
+// reportSource folds the agents' reports into the Matrix and wakes the apps on
+// which their word changed. It is a source rather than a controller, so that no
+// app is judged before every report that exists is folded in.
+type reportSource struct {
+	cache  cache.Cache
+	matrix *reachability.Matrix
+	clock  clock.PassiveClock
+	synced toolscache.ResourceEventHandlerRegistration
+}
+
+// Start adds the source to the informer of NodeReachabilities. It returns as
+// soon as events flow.
+func (s *reportSource) Start(
+	ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) error {
+	informer, err := s.cache.GetInformer(ctx, &v1alpha1.NodeReachability{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("get informer of node reachabilities: %w", err)
+	}
+	s.synced, err = informer.AddEventHandler(s.handler(ctx, queue))
+	if err != nil {
+		return fmt.Errorf("watch node reachabilities: %w", err)
+	}
+	go s.expire(ctx, queue)
+	return nil
+}
+
+// WaitForSync waits until every report that existed at the start is folded in.
+func (s *reportSource) WaitForSync(ctx context.Context) error {
+	if !toolscache.WaitForCacheSync(ctx.Done(), s.synced.HasSynced) {
+		return errors.New("reports of the agents were not read in time")
+	}
+	return nil
+}
+
+func (s *reportSource) handler(
+	ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) toolscache.ResourceEventHandler {
+	fold := func(object any) {
+		report, ok := object.(*v1alpha1.NodeReachability)
+		if !ok {
+			return
+		}
+		touched, err := s.matrix.Report(report, s.clock.Now())
+		if err != nil {
+			log.FromContext(ctx).Error(err, "Unreadable report", "nodeReachability", klog.KObj(report))
+		}
+		enqueue(queue, touched)
+	}
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    fold,
+		UpdateFunc: func(_, object any) { fold(object) },
+		DeleteFunc: func(object any) {
+			if name, err := toolscache.DeletionHandlingMetaNamespaceKeyFunc(object); err == nil {
+				enqueue(queue, s.matrix.Remove(name))
+			}
+		},
+	}
+}
+
+// expire silences the reports that their agents no longer renew.
+func (s *reportSource) expire(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	ticker := time.NewTicker(staleCheck)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			enqueue(queue, s.matrix.Expire(s.clock.Now()))
+		}
+	}
+}
+
+func enqueue(queue workqueue.TypedRateLimitingInterface[reconcile.Request], apps []types.NamespacedName) {
+	for _, app := range apps {
+		queue.Add(reconcile.Request{NamespacedName: app})
+	}
+}

@@ -1,0 +1,157 @@
+package exposedapp
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"unicode/utf8"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// The bounds of the status, which keep an ExposedApp under 10 kB at any size of
+// the cluster.
+const (
+	maxNodes          = 24
+	maxMessage        = 256
+	maxConditionBytes = 1024
+)
+
+// status is a pure function of what was observed. It describes the generation
+// of app, whose children were applied or refused before they were observed.
+func status(app *v1alpha1.ExposedApp, seen *observed, now metav1.Time) v1alpha1.ExposedAppStatus {
+	replicas := ptr.Deref(app.Spec.App.Replicas, 1)
+	next := v1alpha1.ExposedAppStatus{
+		ObservedGeneration: app.Generation,
+		NodePort:           cmp.Or(heldPort(seen.service), app.Status.NodePort),
+		Selector:           labels.SelectorFromSet(selector(app)).String(),
+		Reachability:       summarize(seen.verdicts),
+		Conditions:         slices.Clone(app.Status.Conditions),
+	}
+	if !seen.applied() {
+		// The newest generation is not there yet, whatever the conditions say.
+		next.ObservedGeneration = app.Status.ObservedGeneration
+	}
+	if seen.deployment != nil {
+		next.Replicas = seen.deployment.Status.Replicas
+		next.ReadyReplicas = seen.deployment.Status.ReadyReplicas
+	}
+	next.ReplicasSummary = fmt.Sprintf("%d/%d", next.ReadyReplicas, replicas)
+	next.Nodes, next.NodesOmitted = worstFirst(seen.verdicts, app.Status.Nodes, now)
+
+	for _, condition := range conditions(app, seen) {
+		condition.ObservedGeneration = app.Generation
+		condition.LastTransitionTime = now
+		condition.Message = clip(condition.Message, maxConditionBytes)
+		if condition.Status == "" {
+			meta.RemoveStatusCondition(&next.Conditions, condition.Type)
+			continue
+		}
+		// SetStatusCondition keeps the time of an unchanged status.
+		previous := meta.FindStatusCondition(next.Conditions, condition.Type)
+		if previous != nil && previous.Status == condition.Status {
+			condition.LastTransitionTime = previous.LastTransitionTime
+		}
+		meta.SetStatusCondition(&next.Conditions, condition)
+	}
+	return next
+}
+
+// summarize counts the nodes that are expected to answer, and those that do.
+func summarize(verdicts []v1alpha1.NodeVerdict) *v1alpha1.ReachabilitySummary {
+	summary := &v1alpha1.ReachabilitySummary{
+		Expected:  count(verdicts, ""),
+		Reachable: count(verdicts, v1alpha1.NodeReachable),
+	}
+	summary.Summary = fmt.Sprintf("%d/%d", summary.Reachable, summary.Expected)
+	return summary
+}
+
+// count counts the expected nodes in a state, or in any for the empty one.
+func count(verdicts []v1alpha1.NodeVerdict, state v1alpha1.NodeState) int32 {
+	var n int32
+	for i := range verdicts {
+		if verdicts[i].Expected && (state == "" || verdicts[i].State == state) {
+			n++
+		}
+	}
+	return n
+}
+
+// neededNodes returns how many of the expected nodes must answer for Ready. A
+// percentage above 0 asks for at least one: no expected node is no proof.
+func neededNodes(app *v1alpha1.ExposedApp, expected int32) int32 {
+	minimum := ptr.Deref(app.Spec.MinReachable, intstr.FromString("100%"))
+	needed, err := intstr.GetScaledValueFromIntOrPercent(&minimum, int(expected), true)
+	if err != nil {
+		// The CRD admits numbers and percentages alone; ask for all otherwise.
+		return max(expected, 1)
+	}
+	if minimum.Type == intstr.String && minimum.StrVal != "0%" {
+		needed = max(needed, 1)
+	}
+	return int32(min(needed, math.MaxInt32))
+}
+
+// worstFirst orders verdicts for a reader, keeps the time of those that did not
+// change, and leaves out what is beyond the bound.
+func worstFirst(
+	verdicts, previous []v1alpha1.NodeVerdict, now metav1.Time,
+) (listed []v1alpha1.NodeVerdict, omitted int32) {
+	type row struct {
+		node   string
+		family corev1.IPFamily
+	}
+	before := make(map[row]*v1alpha1.NodeVerdict, len(previous))
+	for i := range previous {
+		before[row{previous[i].Node, previous[i].Family}] = &previous[i]
+	}
+	sorted := slices.Clone(verdicts)
+	slices.SortStableFunc(sorted, func(a, b v1alpha1.NodeVerdict) int {
+		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), cmp.Compare(a.Node, b.Node), cmp.Compare(a.Family, b.Family))
+	})
+	listed = sorted[:min(len(sorted), maxNodes)]
+	for i := range listed {
+		listed[i].Message = clip(listed[i].Message, maxMessage)
+		listed[i].LastTransitionTime = now
+		if old := before[row{listed[i].Node, listed[i].Family}]; old != nil && old.State == listed[i].State {
+			listed[i].LastTransitionTime = old.LastTransitionTime
+		}
+	}
+	return listed, int32(len(sorted) - len(listed))
+}
+
+// rank puts what needs attention first.
+func rank(verdict *v1alpha1.NodeVerdict) int {
+	switch {
+	case verdict.Expected && verdict.State == v1alpha1.NodeUnreachable:
+		return 0
+	case verdict.Expected && verdict.State == v1alpha1.NodeUnknown:
+		return 1
+	case !verdict.Expected:
+		return 2
+	default:
+		return 3
+	}
+}
+
+// clip shortens a text to at most limit bytes, at a rune's edge.
+func clip(text string, limit int) string {
+	const mark = "…"
+	if len(text) <= limit {
+		return text
+	}
+	end := limit - len(mark)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + mark
+}

@@ -1,0 +1,210 @@
+package exposedapp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/gen"
+)
+
+func TestStatus(t *testing.T) {
+	shown := func(app *v1alpha1.ExposedApp) { app.Status.NodePort = 30003 }
+	tests := map[string]struct {
+		options []gen.Option
+		seen    *observed
+		want    v1alpha1.ExposedAppStatus
+	}{
+		"all is well": {
+			options: []gen.Option{gen.WithReplicas(3)}, seen: healthy(),
+			want: v1alpha1.ExposedAppStatus{
+				NodePort: 31000, Replicas: 3, ReadyReplicas: 3, ReplicasSummary: "3/3",
+				Reachability: &v1alpha1.ReachabilitySummary{Expected: 3, Reachable: 3, Summary: "3/3"},
+			},
+		},
+		"nothing is made yet": {
+			options: []gen.Option{gen.WithReplicas(3)}, seen: &observed{},
+			want: v1alpha1.ExposedAppStatus{
+				ReplicasSummary: "0/3", Reachability: &v1alpha1.ReachabilitySummary{Summary: "0/0"},
+			},
+		},
+		"pods and nodes are missing": {
+			options: []gen.Option{gen.WithReplicas(5)},
+			seen: healthy(func(seen *observed) {
+				seen.deployment.Status.Replicas, seen.deployment.Status.ReadyReplicas = 4, 2
+				seen.verdicts = []v1alpha1.NodeVerdict{
+					reachable("a"), unreachable("b"), unknown("c", "Pending"), excused(reachable("d")),
+				}
+			}),
+			want: v1alpha1.ExposedAppStatus{
+				NodePort: 31000, Replicas: 4, ReadyReplicas: 2, ReplicasSummary: "2/5",
+				Reachability: &v1alpha1.ReachabilitySummary{Expected: 3, Reachable: 1, Summary: "1/3"},
+			},
+		},
+		"the Service holds another port than the one shown": {
+			options: []gen.Option{shown}, seen: &observed{service: serviceHolding(30004)},
+			want: v1alpha1.ExposedAppStatus{
+				NodePort: 30004, ReplicasSummary: "0/1", Reachability: &v1alpha1.ReachabilitySummary{Summary: "0/0"},
+			},
+		},
+		"the Service is gone, and its port is kept in mind": {
+			options: []gen.Option{shown}, seen: &observed{},
+			want: v1alpha1.ExposedAppStatus{
+				NodePort: 30003, ReplicasSummary: "0/1", Reachability: &v1alpha1.ReachabilitySummary{Summary: "0/0"},
+			},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			got := status(gen.ExposedApp("web", append(test.options, gen.WithIdentity("9f3c", 4))...), test.seen, at(0))
+			g.Expect(got.Nodes).To(HaveLen(len(test.seen.verdicts)))
+			got.Conditions, got.Nodes = nil, nil
+			test.want.ObservedGeneration, test.want.Selector = 4, "exposedapp.dev/name=web"
+			g.Expect(got).To(Equal(test.want))
+		})
+	}
+}
+
+func TestNeededNodes(t *testing.T) {
+	tests := []struct {
+		minimum        string
+		expected, want int32
+	}{
+		{"100%", 3, 3}, {"100%", 0, 1},
+		{"50%", 4, 2}, {"50%", 3, 2}, {"50%", 1, 1}, {"50%", 0, 1},
+		{"1%", 5000, 50}, {"1%", 3, 1}, {"34%", 3, 2},
+		{"0%", 3, 0}, {"0%", 0, 0},
+		{"0", 3, 0}, {"2", 3, 2}, {"4", 3, 4}, {"2", 0, 2},
+		// The CRD admits none of these: all nodes must answer then.
+		{"half", 3, 3}, {"half", 0, 1},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprintf("%s of %d", test.minimum, test.expected), func(t *testing.T) {
+			app := gen.ExposedApp("web", gen.WithMinReachable(intstr.Parse(test.minimum)))
+			NewWithT(t).Expect(neededNodes(app, test.expected)).To(Equal(test.want))
+		})
+	}
+	t.Run("not said", func(t *testing.T) {
+		NewWithT(t).Expect(neededNodes(&v1alpha1.ExposedApp{}, 3)).To(BeEquivalentTo(3))
+	})
+}
+
+func TestWorstFirst(t *testing.T) {
+	t.Run("what needs attention is first, then by name and family", func(t *testing.T) {
+		g := NewWithT(t)
+		six := reachable("g")
+		six.Family = corev1.IPv6Protocol
+		listed, omitted := worstFirst([]v1alpha1.NodeVerdict{
+			six, reachable("h"), reachable("g"), excused(unreachable("f")), excused(reachable("e")), unknown("d", "Pending"),
+			unknown("c", "NoObserver"), unreachable("b"), unreachable("a"),
+		}, nil, at(0))
+		g.Expect(omitted).To(BeZero())
+		var order []string
+		for _, verdict := range listed {
+			order = append(order, verdict.Node+" "+string(verdict.Family))
+		}
+		g.Expect(order).To(Equal([]string{
+			"a IPv4", "b IPv4", "c IPv4", "d IPv4", "e IPv4", "f IPv4", "g IPv4", "g IPv6", "h IPv4",
+		}))
+	})
+
+	t.Run("what is beyond the bound is counted", func(t *testing.T) {
+		for total, wanted := range map[int]struct{ listed, omitted int }{0: {}, 24: {24, 0}, 25: {24, 1}, 5000: {24, 4976}} {
+			g := NewWithT(t)
+			verdicts := make([]v1alpha1.NodeVerdict, 0, total)
+			for i := range total {
+				verdicts = append(verdicts, reachable(fmt.Sprintf("node-%d", i)))
+			}
+			if total > 0 {
+				verdicts[total-1] = unreachable("zzz")
+			}
+			listed, omitted := worstFirst(verdicts, nil, at(0))
+			g.Expect(listed).To(HaveLen(wanted.listed))
+			g.Expect(omitted).To(BeEquivalentTo(wanted.omitted))
+			if total > 0 {
+				g.Expect(listed[0].Node).To(Equal("zzz"), "the worst is never left out")
+			}
+		}
+	})
+
+	t.Run("a time moves with the state alone", func(t *testing.T) {
+		g := NewWithT(t)
+		six := reachable("a")
+		six.Family = corev1.IPv6Protocol
+		before, _ := worstFirst([]v1alpha1.NodeVerdict{reachable("a"), unreachable("b"), unknown("c", "Pending")}, nil, at(0))
+		again := unreachable("b")
+		again.Reason, again.Message, again.Expected = "ConnectionRefused", "other", false
+		listed, _ := worstFirst([]v1alpha1.NodeVerdict{reachable("a"), six, again, reachable("c"), reachable("d")}, before, at(1))
+		times := make(map[string]int)
+		for _, verdict := range listed {
+			times[verdict.Node+" "+string(verdict.Family)] = verdict.LastTransitionTime.Minute()
+		}
+		g.Expect(times).To(Equal(map[string]int{"a IPv4": 0, "a IPv6": 1, "b IPv4": 0, "c IPv4": 1, "d IPv4": 1}))
+	})
+
+	t.Run("a message is cut, and what was judged stays as it is", func(t *testing.T) {
+		g := NewWithT(t)
+		verdict := unreachable("a")
+		verdict.Message = strings.Repeat("x", 1000)
+		judged := []v1alpha1.NodeVerdict{reachable("b"), verdict}
+		listed, _ := worstFirst(judged, nil, at(0))
+		g.Expect(listed[0].Message).To(HaveLen(maxMessage))
+		g.Expect(judged).To(Equal([]v1alpha1.NodeVerdict{reachable("b"), verdict}))
+	})
+}
+
+func TestClip(t *testing.T) {
+	tests := map[string]struct {
+		text  string
+		limit int
+		want  string
+	}{
+		"short":              {"abc", 4, "abc"},
+		"as long as allowed": {"abcd", 4, "abcd"},
+		"too long":           {"abcdefgh", 7, "abcd…"},
+		"a rune at the edge": {"abcä5678", 7, "abc…"},
+		"a rune before it":   {"abä56789", 7, "abä…"},
+		"a wide rune":        {"a😀bcdefg", 7, "a…"},
+		"all wide":           {"😀😀😀", 7, "😀…"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			got := clip(test.text, test.limit)
+			g.Expect(got).To(Equal(test.want))
+			g.Expect(len(got)).To(BeNumerically("<=", test.limit))
+			g.Expect(utf8.ValidString(got)).To(BeTrue())
+		})
+	}
+}
+
+// The largest status that there can be: every node has a name of the greatest
+// length and a message beyond all bounds, and so have the conditions.
+func TestStatusIsSmall(t *testing.T) {
+	g := NewWithT(t)
+	long := strings.Repeat("x", 2000)
+	seen := healthy(func(seen *observed) {
+		seen.deploymentRefusal = refused("Deployment", errors.New(long))
+		seen.serviceRefusal = &refusal{reason: "PortConflict", message: long, stalled: true}
+		seen.verdicts = nil
+		for i := range 5000 {
+			verdict := unreachable(fmt.Sprintf("%04d", i) + long[:249])
+			verdict.Family, verdict.Address = corev1.IPv6Protocol, "2001:0db8:0000:0000:0000:0000:0000:0001"
+			verdict.Reason, verdict.Message = "PartiallyReachable", long
+			seen.verdicts = append(seen.verdicts, verdict)
+		}
+	})
+	app := gen.ExposedApp(long[:63], gen.WithNodePort(31001), gen.WithReplicas(10000), gen.WithIdentity("9f3c", 1<<40))
+	text, err := json.Marshal(status(app, seen, at(0)))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(len(text)).To(BeNumerically("<=", 10_000))
+}

@@ -1,0 +1,187 @@
+package exposedapp_test
+
+import (
+	"context"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/gen"
+	"github.com/exposedapp/exposedapp/test/kstatus"
+)
+
+var _ = Describe("An ExposedApp", func() {
+	var namespace string
+	BeforeEach(func(ctx context.Context) { namespace = newNamespace(ctx) })
+
+	create := func(ctx context.Context, name string, options ...gen.Option) *v1alpha1.ExposedApp {
+		GinkgoHelper()
+		return createApp(ctx, namespace, name, options...)
+	}
+	healthy := func(ctx context.Context, name string, options ...gen.Option) *v1alpha1.ExposedApp {
+		GinkgoHelper()
+		app := create(ctx, name, options...)
+		rollOut(ctx, app)
+		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
+		reportAll(ctx)
+		Eventually(conditionOf(app, "Ready")).WithContext(ctx).Should(Equal("True Ready"))
+		return app
+	}
+
+	It("becomes Ready when its pods run and the nodes answer", func(ctx context.Context) {
+		app := create(ctx, "web", gen.WithReplicas(3))
+		Eventually(conditionOf(app, "Ready")).WithContext(ctx).Should(HavePrefix("False"))
+		for _, kind := range []string{"Available", "PortAllocated", "Reachable", "Reconciling"} {
+			Expect(conditionOf(app, kind)(ctx)).NotTo(BeEmpty(), kind)
+		}
+		Expect(kstatusOf(app)(ctx)).To(Equal(kstatus.InProgress))
+
+		rollOut(ctx, app)
+		reportAll(ctx)
+		Eventually(conditionOf(app, "Ready")).WithContext(ctx).Should(Equal("True Ready"))
+		Expect(kstatusOf(app)(ctx)).To(Equal(kstatus.Current))
+		Expect(conditionOf(app, "Reconciling")(ctx)).To(BeEmpty())
+		now := fetch(ctx, app)
+		Expect(now.Status.ReplicasSummary).To(Equal("3/3"))
+		Expect(now.Status.Reachability.Summary).To(Equal("3/3"))
+		Expect(now.Status.Nodes).To(HaveEach(SatisfyAll(
+			HaveField("State", v1alpha1.NodeReachable), HaveField("Observers", "2/2"))))
+	})
+
+	It("tells which node does not answer, and when it does again", func(ctx context.Context) {
+		app := healthy(ctx, "web")
+		nodePort := fetch(ctx, app).Status.NodePort
+		// A Service that just changed is given time; let it pass.
+		Eventually(func(ctx context.Context) string {
+			reportAll(ctx, failing(nodePort))
+			return conditionOf(app, "Reachable")(ctx)
+		}).WithContext(ctx).WithPolling(500 * time.Millisecond).Should(Equal("False NodesUnreachable"))
+		Expect(conditionOf(app, "Ready")(ctx)).To(HavePrefix("False"))
+		Expect(kstatusOf(app)(ctx)).To(Equal(kstatus.InProgress))
+		now := fetch(ctx, app)
+		Expect(now.Status.Reachability.Summary).To(Equal("2/3"))
+		Expect(now.Status.Nodes[0]).To(SatisfyAll(HaveField("Node", "node-3"),
+			HaveField("Reason", "ConnectionRefused"), HaveField("Message", ContainSubstring("connection refused"))))
+
+		reportAll(ctx)
+		Eventually(conditionOf(app, "Ready")).WithContext(ctx).Should(Equal("True Ready"))
+	})
+
+	It("is Ready with as many nodes as spec.minReachable asks for", func(ctx context.Context) {
+		app := healthy(ctx, "web", gen.WithMinReachable(intstr.FromInt32(2)))
+		nodePort := fetch(ctx, app).Status.NodePort
+		Eventually(func(ctx context.Context) string {
+			reportAll(ctx, failing(nodePort))
+			return conditionOf(app, "Reachable")(ctx)
+		}).WithContext(ctx).WithPolling(500 * time.Millisecond).Should(Equal("False NodesUnreachable"))
+		Expect(conditionOf(app, "Ready")(ctx)).To(Equal("True Ready"))
+	})
+
+	It("repairs what others change in its children, and leaves what they add", func(ctx context.Context) {
+		app := healthy(ctx, "web", gen.WithReplicas(2))
+		service := fetch(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: app.Name, Namespace: namespace}})
+		nodePort := service.Spec.Ports[0].NodePort
+		service.Spec.Selector = map[string]string{"app": "elsewhere"}
+		service.Labels["team"] = "blue"
+		Expect(k8s.Update(ctx, service)).To(Succeed())
+		Eventually(func(ctx context.Context) map[string]string {
+			return fetch(ctx, service).Spec.Selector
+		}).WithContext(ctx).Should(Equal(map[string]string{v1alpha1.NameLabel: "web"}))
+		Expect(service.Labels).To(HaveKeyWithValue("team", "blue"))
+
+		deployment := fetch(ctx, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: app.Name, Namespace: namespace}})
+		deployment.Spec.Replicas = new(int32(7))
+		Expect(k8s.Update(ctx, deployment)).To(Succeed())
+		Eventually(func(ctx context.Context) int32 {
+			return *fetch(ctx, deployment).Spec.Replicas
+		}).WithContext(ctx).Should(Equal(int32(2)))
+
+		Expect(k8s.Delete(ctx, service)).To(Succeed())
+		Eventually(func(ctx context.Context) (int32, error) {
+			again := &corev1.Service{}
+			err := k8s.Get(ctx, client.ObjectKeyFromObject(service), again)
+			if err != nil {
+				return 0, client.IgnoreNotFound(err)
+			}
+			return again.Spec.Ports[0].NodePort, nil
+		}).WithContext(ctx).Should(Equal(nodePort), "an allocated port is kept for life")
+	})
+
+	It("removes from its children what its spec no longer has", func(ctx context.Context) {
+		app := create(ctx, "web", gen.WithEnv("GREETING", "hello"))
+		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: app.Name, Namespace: namespace}}
+		names := func(ctx context.Context) []string {
+			var names []string
+			if k8s.Get(ctx, client.ObjectKeyFromObject(deployment), deployment) == nil {
+				for _, variable := range deployment.Spec.Template.Spec.Containers[0].Env {
+					names = append(names, variable.Name)
+				}
+			}
+			return names
+		}
+		Eventually(names).WithContext(ctx).Should(ContainElement("GREETING"))
+		fetch(ctx, app).Spec.App.Env = nil
+		Expect(k8s.Update(ctx, app)).To(Succeed())
+		Eventually(names).WithContext(ctx).Should(Equal([]string{"PODINFO_UI_MESSAGE"}))
+	})
+
+	It("touches no child while suspended, and goes on to tell the truth", func(ctx context.Context) {
+		app := healthy(ctx, "web")
+		fetch(ctx, app).Spec.Suspend = new(true)
+		app.Spec.App.Replicas = new(int32(5))
+		Expect(k8s.Update(ctx, app)).To(Succeed())
+		Eventually(conditionOf(app, "Ready")).WithContext(ctx).Should(Equal("True Ready"))
+		deployment := fetch(ctx, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: app.Name, Namespace: namespace}})
+		Expect(*deployment.Spec.Replicas).To(Equal(int32(1)))
+	})
+
+	It("says what the API server has against the app", func(ctx context.Context) {
+		app := create(ctx, "web", gen.WithEnv("not=a=name", "x"))
+		Eventually(conditionOf(app, "Ready")).WithContext(ctx).Should(Equal("False InvalidApp"))
+		Expect(messageOf(ctx, app, "Ready")).To(ContainSubstring("env[0].name"))
+		Expect(kstatusOf(app)(ctx)).To(Equal(kstatus.Failed))
+	})
+
+	It("tells its transitions as Events", func(ctx context.Context) {
+		app := healthy(ctx, "web")
+		Eventually(func(ctx context.Context) ([]string, error) {
+			var events eventsv1.EventList
+			err := k8s.List(ctx, &events, client.InNamespace(namespace))
+			var told []string
+			for _, event := range events.Items {
+				if event.Regarding.Name == app.Name {
+					told = append(told, event.Action+" "+event.Reason)
+				}
+			}
+			return told, err
+		}).WithContext(ctx).Should(ContainElements("PortAllocated Allocated", "Ready Ready", "Reachable AllReachable"))
+	})
+
+	It("is not written while nothing changes, not even by an operator that starts anew", func(ctx context.Context) {
+		app := healthy(ctx, "web")
+		key := client.ObjectKeyFromObject(app)
+		versions := func(ctx context.Context) []string {
+			var versions []string
+			for _, object := range []client.Object{&v1alpha1.ExposedApp{}, &appsv1.Deployment{}, &corev1.Service{}} {
+				Expect(k8s.Get(ctx, key, object)).To(Succeed())
+				versions = append(versions, object.GetResourceVersion())
+			}
+			return versions
+		}
+		before := versions(ctx)
+		stopOperator()
+		startOperator()
+		other := create(ctx, "other")
+		Eventually(conditionOf(other, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
+		reportAll(ctx)
+		Consistently(versions).WithContext(ctx).WithTimeout(2 * time.Second).Should(Equal(before))
+	})
+})

@@ -1,0 +1,102 @@
+package exposedapp_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/exposedapp"
+	"github.com/exposedapp/exposedapp/internal/reachability"
+)
+
+var (
+	testEnv      *envtest.Environment
+	config       *rest.Config
+	k8s          client.Client
+	stopOperator func()
+)
+
+func TestExposedApp(t *testing.T) {
+	RegisterFailHandler(Fail)
+	EnforceDefaultTimeoutsWhenUsingContexts()
+	SetDefaultEventuallyTimeout(10 * time.Second)
+	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
+	RunSpecs(t, "ExposedApp against a real API server")
+}
+
+var _ = BeforeSuite(func(ctx context.Context) {
+	Expect(os.Getenv("KUBEBUILDER_ASSETS")).NotTo(BeEmpty(), "run make test-unit, which names the API server")
+	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
+	testEnv = &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
+	var err error
+	config, err = testEnv.Start()
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() error { return testEnv.Stop() })
+	config.QPS = -1
+
+	k8s, err = client.New(config, client.Options{Scheme: newScheme()})
+	Expect(err).NotTo(HaveOccurred())
+	createNodes(ctx)
+	startOperator()
+	DeferCleanup(func() { stopOperator() })
+})
+
+func newScheme() *runtime.Scheme {
+	types := runtime.NewScheme()
+	Expect(scheme.AddToScheme(types)).To(Succeed())
+	Expect(v1alpha1.AddToScheme(types)).To(Succeed())
+	return types
+}
+
+// startOperator runs the reconciler as cmd/operator does, but for what a
+// cluster alone gives it. stopOperator ends it.
+func startOperator() {
+	GinkgoHelper()
+	ctx, cancel := context.WithCancel(context.Background())
+	skipNames := true
+	ownWrites := true
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: newScheme(),
+		Cache:  exposedapp.CacheOptions(),
+		Client: client.Options{
+			FieldOwner: v1alpha1.OperatorName,
+			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: &ownWrites},
+		},
+		Metrics: metricsserver.Options{BindAddress: "0"},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	reconciler := &exposedapp.Reconciler{
+		Client:   mgr.GetClient(),
+		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName),
+		Matrix:   reachability.NewMatrix(),
+		Clock:    clock.RealClock{},
+	}
+	Expect(reconciler.SetupWithManager(ctx, mgr, controller.Options{
+		MaxConcurrentReconciles: 4, SkipNameValidation: &skipNames,
+	})).To(Succeed())
+	done := make(chan error)
+	go func() { done <- mgr.Start(ctx) }()
+	stopOperator = func() {
+		cancel()
+		Expect(<-done).To(Succeed())
+	}
+}

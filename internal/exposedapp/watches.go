@@ -1,0 +1,159 @@
+package exposedapp
+
+import (
+	"context"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// serviceIndex finds EndpointSlices by the name of their Service.
+const serviceIndex = "service"
+
+// SetupWithManager adds the reconciler, its indexes and its watches to a
+// manager. What runs in an event handler must not wait for the cache to show the
+// operator its own writes: it would wait for itself.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, options controller.Options) error {
+	for _, index := range []struct {
+		object  client.Object
+		field   string
+		extract client.IndexerFunc
+	}{
+		{&corev1.Service{}, nodePortIndex, indexServicePorts},
+		{&v1alpha1.ExposedApp{}, nodePortIndex, indexClaimedPort},
+		{&discoveryv1.EndpointSlice{}, serviceIndex, indexService},
+	} {
+		if err := mgr.GetFieldIndexer().IndexField(ctx, index.object, index.field, index.extract); err != nil {
+			return err
+		}
+	}
+	sameName := handler.EnqueueRequestsFromMapFunc(r.sameName)
+	// A child carries the ExposedApp's name, whoever owns it: a foreign one of
+	// that name is a conflict, and its going is the end of it.
+	return builder.ControllerManagedBy(mgr).
+		Named("exposedapp").
+		For(&v1alpha1.ExposedApp{}).
+		Watches(&v1alpha1.ExposedApp{}, r.rivals(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&appsv1.Deployment{}, sameName).
+		Watches(&corev1.Service{}, sameName).
+		Watches(&corev1.Service{}, r.claimants()).
+		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(serviceOf)).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.every), builder.WithPredicates(nodeChanged())).
+		WatchesRawSource(&reportSource{cache: mgr.GetCache(), matrix: r.Matrix, clock: r.Clock}).
+		WithOptions(options).
+		Complete(r)
+}
+
+// sameName wakes the ExposedApp of an object's name, if there is one.
+func (r *Reconciler) sameName(ctx context.Context, object client.Object) []reconcile.Request {
+	key := client.ObjectKeyFromObject(object)
+	if err := r.Client.Get(ctx, key, &v1alpha1.ExposedApp{}, client.DisableReadYourWritesConsistency); err != nil {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: key}}
+}
+
+// rivals wakes the ExposedApps that ask for a node port which another one asked
+// for and no longer does.
+func (r *Reconciler) rivals() handler.EventHandler {
+	return onRelease(indexClaimedPort, r.enqueueClaimants)
+}
+
+// claimants wakes the ExposedApps that ask for a node port which a Service held
+// and no longer does.
+func (r *Reconciler) claimants() handler.EventHandler {
+	return onRelease(indexServicePorts, r.enqueueClaimants)
+}
+
+// onRelease handles the events by which an object loses node ports.
+func onRelease(
+	ports client.IndexerFunc,
+	enqueue func(context.Context, []string, workqueue.TypedRateLimitingInterface[reconcile.Request]),
+) handler.EventHandler {
+	return handler.Funcs{
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent,
+			queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			enqueue(ctx, without(ports(e.ObjectOld), ports(e.ObjectNew)), queue)
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent,
+			queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			enqueue(ctx, ports(e.Object), queue)
+		},
+	}
+}
+
+func (r *Reconciler) enqueueClaimants(
+	ctx context.Context, ports []string, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) {
+	for _, port := range ports {
+		var apps v1alpha1.ExposedAppList
+		if err := r.Client.List(ctx, &apps, client.MatchingFields{nodePortIndex: port},
+			client.DisableReadYourWritesConsistency); err != nil {
+			continue
+		}
+		for i := range apps.Items {
+			queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&apps.Items[i])})
+		}
+	}
+}
+
+// every wakes all ExposedApps: each is judged on each node.
+func (r *Reconciler) every(ctx context.Context, _ client.Object) []reconcile.Request {
+	var apps v1alpha1.ExposedAppList
+	if err := r.Client.List(ctx, &apps, client.DisableReadYourWritesConsistency); err != nil {
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(apps.Items))
+	for i := range apps.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&apps.Items[i])})
+	}
+	return requests
+}
+
+// nodeChanged leaves out the heartbeats of the kubelets.
+func nodeChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*corev1.Node)
+		after, also := e.ObjectNew.(*corev1.Node)
+		return !ok || !also || !judged([]corev1.Node{*before})[0].Equal(judged([]corev1.Node{*after})[0])
+	}}
+}
+
+// serviceOf returns the ExposedApp of an EndpointSlice, which has its Service's
+// name.
+func serviceOf(_ context.Context, object client.Object) []reconcile.Request {
+	name := object.GetLabels()[discoveryv1.LabelServiceName]
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}
+}
+
+func indexService(object client.Object) []string {
+	return []string{object.GetLabels()[discoveryv1.LabelServiceName]}
+}
+
+// without returns what is in a and not in b.
+func without(a, b []string) []string {
+	kept := make(map[string]bool, len(b))
+	for _, item := range b {
+		kept[item] = true
+	}
+	var gone []string
+	for _, item := range a {
+		if !kept[item] {
+			gone = append(gone, item)
+		}
+	}
+	return gone
+}

@@ -1,0 +1,167 @@
+package exposedapp
+
+import (
+	"encoding/json"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+const (
+	containerName = "app"
+	portName      = "http"
+
+	// messageEnv makes podinfo show the node that served a request.
+	messageEnv = "PODINFO_UI_MESSAGE"
+)
+
+// deployment renders the Deployment of an ExposedApp.
+func deployment(app *v1alpha1.ExposedApp) *appsv1ac.DeploymentApplyConfiguration {
+	pod := corev1ac.PodSpec().WithContainers(container(&app.Spec.App))
+	for _, secret := range app.Spec.App.ImagePullSecrets {
+		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(secret.Name))
+	}
+	if len(app.Spec.App.NodeSelector) > 0 {
+		pod.WithNodeSelector(app.Spec.App.NodeSelector)
+	}
+	for _, toleration := range app.Spec.App.Tolerations {
+		pod.WithTolerations(convert[corev1ac.TolerationApplyConfiguration](toleration))
+	}
+	labels := childLabels(app)
+	labels[v1alpha1.NameLabel] = app.Name
+	return appsv1ac.Deployment(app.Name, app.Namespace).
+		WithLabels(childLabels(app)).
+		WithOwnerReferences(owner(app)).
+		WithSpec(appsv1ac.DeploymentSpec().
+			WithReplicas(ptr.Deref(app.Spec.App.Replicas, 1)).
+			WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(app))).
+			WithTemplate(corev1ac.PodTemplateSpec().WithLabels(labels).WithSpec(pod)))
+}
+
+func container(app *v1alpha1.AppSpec) *corev1ac.ContainerApplyConfiguration {
+	container := corev1ac.Container().
+		WithName(containerName).
+		WithImage(app.Image).
+		WithPorts(corev1ac.ContainerPort().
+			WithName(portName).WithContainerPort(app.ContainerPort).WithProtocol(corev1.ProtocolTCP)).
+		WithSecurityContext(securityContext(app)).
+		WithArgs(app.Args...)
+	if app.ImagePullPolicy != "" {
+		container.WithImagePullPolicy(app.ImagePullPolicy)
+	}
+	if path := ptr.Deref(app.LivenessPath, ""); path != "" {
+		container.WithLivenessProbe(httpProbe(path))
+	}
+	if path := ptr.Deref(app.ReadinessPath, ""); path != "" {
+		container.WithReadinessProbe(httpProbe(path))
+	}
+	if app.Resources != nil {
+		container.WithResources(convert[corev1ac.ResourceRequirementsApplyConfiguration](app.Resources))
+	}
+	named := false
+	for _, variable := range app.Env {
+		named = named || variable.Name == messageEnv
+		container.WithEnv(convert[corev1ac.EnvVarApplyConfiguration](variable))
+	}
+	if !named {
+		container.WithEnv(corev1ac.EnvVar().WithName(messageEnv).WithValueFrom(corev1ac.EnvVarSource().
+			WithFieldRef(corev1ac.ObjectFieldSelector().WithAPIVersion("v1").WithFieldPath("spec.nodeName"))))
+	}
+	return container
+}
+
+func httpProbe(path string) *corev1ac.ProbeApplyConfiguration {
+	return corev1ac.Probe().
+		WithHTTPGet(corev1ac.HTTPGetAction().WithPath(path).WithPort(intstr.FromString(portName))).
+		WithPeriodSeconds(5)
+}
+
+// securityContext asks for nothing that an image commonly lacks: a user other
+// than root, for one, must be named by the image or by the user.
+func securityContext(app *v1alpha1.AppSpec) *corev1ac.SecurityContextApplyConfiguration {
+	if app.SecurityContext != nil {
+		return convert[corev1ac.SecurityContextApplyConfiguration](app.SecurityContext)
+	}
+	return corev1ac.SecurityContext().
+		WithAllowPrivilegeEscalation(false).
+		WithCapabilities(corev1ac.Capabilities().WithDrop("ALL")).
+		WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))
+}
+
+// service renders the Service of an ExposedApp. A nodePort of 0 leaves the
+// choice to Kubernetes.
+func service(app *v1alpha1.ExposedApp, nodePort int32) *corev1ac.ServiceApplyConfiguration {
+	port := corev1ac.ServicePort().
+		WithName(portName).
+		WithProtocol(corev1.ProtocolTCP).
+		WithPort(app.Spec.Service.Port).
+		WithTargetPort(intstr.FromInt32(app.Spec.App.ContainerPort))
+	if nodePort != 0 {
+		port.WithNodePort(nodePort)
+	}
+	return corev1ac.Service(app.Name, app.Namespace).
+		WithLabels(childLabels(app)).
+		WithAnnotations(map[string]string{v1alpha1.ProbeAnnotation: probeAnnotation(&app.Spec.Probe)}).
+		WithOwnerReferences(owner(app)).
+		WithSpec(corev1ac.ServiceSpec().
+			WithType(corev1.ServiceTypeNodePort).
+			WithSelector(selector(app)).
+			WithPorts(port).
+			WithExternalTrafficPolicy(app.Spec.Service.ExternalTrafficPolicy).
+			WithIPFamilyPolicy(app.Spec.Service.IPFamilyPolicy))
+}
+
+// probeAnnotation renders what agents need to know about a probe.
+func probeAnnotation(probe *v1alpha1.ProbeSpec) string {
+	text, err := json.Marshal(probe)
+	if err != nil {
+		// Strings and integers always marshal.
+		panic(err)
+	}
+	return string(text)
+}
+
+// owner makes the children go with the ExposedApp. They do not hold back its
+// deletion: nothing is lost when it goes first.
+func owner(app *v1alpha1.ExposedApp) *metav1ac.OwnerReferenceApplyConfiguration {
+	return metav1ac.OwnerReference().
+		WithAPIVersion(v1alpha1.SchemeGroupVersion.String()).
+		WithKind("ExposedApp").
+		WithName(app.Name).
+		WithUID(app.UID).
+		WithController(true)
+}
+
+// childLabels are the operator's own. The ExposedApp's labels and annotations
+// are not copied: Argo CD would take the children for its own and prune them.
+func childLabels(app *v1alpha1.ExposedApp) map[string]string {
+	return map[string]string{
+		v1alpha1.AppLabel:       app.Name,
+		v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue,
+	}
+}
+
+func selector(app *v1alpha1.ExposedApp) map[string]string {
+	return map[string]string{v1alpha1.NameLabel: app.Name}
+}
+
+// convert turns an API type into its apply configuration; both have the same
+// JSON.
+func convert[T any](value any) *T {
+	text, err := json.Marshal(value)
+	if err != nil {
+		// The value was decoded from JSON before.
+		panic(err)
+	}
+	configuration := new(T)
+	if err := json.Unmarshal(text, configuration); err != nil {
+		panic(err)
+	}
+	return configuration
+}

@@ -1,0 +1,95 @@
+// Package gen builds objects for tests: valid ones, with the defaults that the
+// API server would fill in, and only what a test is about spelled out.
+package gen
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// Option changes an ExposedApp.
+type Option func(*v1alpha1.ExposedApp)
+
+// ExposedApp returns an ExposedApp in the namespace default, as the API server
+// would return one whose spec is empty but for the options.
+func ExposedApp(name string, options ...Option) *v1alpha1.ExposedApp {
+	app := &v1alpha1.ExposedApp{
+		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: name},
+		Spec: v1alpha1.ExposedAppSpec{
+			App: v1alpha1.AppSpec{
+				Image:         "ghcr.io/stefanprodan/podinfo:6.9.2",
+				Replicas:      new(int32(1)),
+				ContainerPort: 9898,
+				LivenessPath:  new("/healthz"),
+				ReadinessPath: new("/readyz"),
+			},
+			Service: v1alpha1.ServiceSpec{
+				Port:                  80,
+				ExternalTrafficPolicy: corev1.ServiceExternalTrafficPolicyCluster,
+				IPFamilyPolicy:        corev1.IPFamilyPolicySingleStack,
+			},
+			Probe:        v1alpha1.ProbeSpec{Path: "/", PeriodSeconds: 5, TimeoutSeconds: 2, FailureThreshold: 2},
+			MinReachable: new(intstr.FromString("100%")),
+			Suspend:      new(false),
+		},
+		Status: v1alpha1.ExposedAppStatus{ObservedGeneration: -1},
+	}
+	for _, option := range options {
+		option(app)
+	}
+	return app
+}
+
+// WithNamespace puts an ExposedApp into a namespace other than default.
+func WithNamespace(namespace string) Option {
+	return func(app *v1alpha1.ExposedApp) { app.Namespace = namespace }
+}
+
+// WithIdentity sets what the API server sets of itself on an object that exists.
+func WithIdentity(uid types.UID, generation int64) Option {
+	return func(app *v1alpha1.ExposedApp) { app.UID, app.Generation = uid, generation }
+}
+
+// WithNodePort asks for a node port.
+func WithNodePort(nodePort int32) Option {
+	return func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = &nodePort }
+}
+
+// WithImage sets the container's image.
+func WithImage(image string) Option {
+	return func(app *v1alpha1.ExposedApp) { app.Spec.App.Image = image }
+}
+
+// WithReplicas sets the number of pods.
+func WithReplicas(replicas int32) Option {
+	return func(app *v1alpha1.ExposedApp) { app.Spec.App.Replicas = &replicas }
+}
+
+// WithEnv adds an environment variable of the container.
+func WithEnv(name, value string) Option {
+	return func(app *v1alpha1.ExposedApp) {
+		app.Spec.App.Env = append(app.Spec.App.Env, corev1.EnvVar{Name: name, Value: value})
+	}
+}
+
+// WithTrafficPolicy sets the Service's externalTrafficPolicy.
+func WithTrafficPolicy(policy corev1.ServiceExternalTrafficPolicy) Option {
+	return func(app *v1alpha1.ExposedApp) { app.Spec.Service.ExternalTrafficPolicy = policy }
+}
+
+// WithIPFamilyPolicy sets the Service's ipFamilyPolicy.
+func WithIPFamilyPolicy(policy corev1.IPFamilyPolicy) Option {
+	return func(app *v1alpha1.ExposedApp) { app.Spec.Service.IPFamilyPolicy = policy }
+}
+
+// WithMinReachable sets how many nodes must answer.
+func WithMinReachable(minimum intstr.IntOrString) Option {
+	return func(app *v1alpha1.ExposedApp) { app.Spec.MinReachable = &minimum }
+}
+
+// WithSuspend stops the operator from touching the children.
+func WithSuspend(app *v1alpha1.ExposedApp) { app.Spec.Suspend = new(true) }
