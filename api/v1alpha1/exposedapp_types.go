@@ -204,7 +204,7 @@ type ServiceSpec struct {
 // ProbeSpec is one HTTP GET of NodeIP:NodePort, on a fresh connection. Any
 // 2xx or 3xx answer counts as reached.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.timeoutSeconds) || !has(self.periodSeconds) || self.timeoutSeconds <= self.periodSeconds",message="spec.probe.timeoutSeconds must not exceed spec.probe.periodSeconds"
+// +kubebuilder:validation:XValidation:rule="!has(self.timeoutSeconds) || !has(self.periodSeconds) || self.timeoutSeconds <= self.periodSeconds",message="spec.probe.timeoutSeconds, 2 unless set, must not exceed spec.probe.periodSeconds"
 type ProbeSpec struct {
 	// path is what is fetched.
 	// +optional
@@ -271,7 +271,8 @@ type ExposedAppStatus struct {
 	Reachability *ReachabilitySummary `json:"reachability,omitempty"`
 
 	// nodes are the verdicts, one per node and IP family. At most 24 are listed,
-	// the worst first; nodesOmitted counts the rest.
+	// and fewer where names and messages are long, the worst first; nodesOmitted
+	// counts the rest.
 	// +optional
 	// +listType=map
 	// +listMapKey=node
@@ -357,7 +358,8 @@ type NodeVerdict struct {
 	// +kubebuilder:validation:MaxLength=16
 	Observers string `json:"observers,omitempty"`
 
-	// lastTransitionTime is when state last changed.
+	// lastTransitionTime is when state last changed, or when the node came back
+	// into the list.
 	// +optional
 	LastTransitionTime metav1.Time `json:"lastTransitionTime,omitempty"`
 }

@@ -87,8 +87,7 @@ func store(t *testing.T, object client.Object) {
 
 // remove deletes an object when the test is over.
 func remove(t *testing.T, object client.Object) {
-	t.Cleanup(func() {
-		// The test's own context has ended by then.
-		NewWithT(t).Expect(k8s.Delete(context.Background(), object)).To(Succeed())
-	})
+	// The test's own context has ended by then.
+	ctx := context.WithoutCancel(t.Context())
+	t.Cleanup(func() { NewWithT(t).Expect(k8s.Delete(ctx, object)).To(Succeed()) })
 }

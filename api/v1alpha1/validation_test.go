@@ -65,7 +65,7 @@ func TestSpecRules(t *testing.T) {
 }
 
 func TestRuleOfTimeoutAndPeriod(t *testing.T) {
-	const message = "spec.probe.timeoutSeconds must not exceed spec.probe.periodSeconds"
+	const message = "spec.probe.timeoutSeconds, 2 unless set, must not exceed spec.probe.periodSeconds"
 	rule{
 		good: list("{timeoutSeconds: 1, periodSeconds: 1}", "{timeoutSeconds: 60, periodSeconds: 60}", "{timeoutSeconds: 5}"),
 		bad:  list("{timeoutSeconds: 3, periodSeconds: 2}", "{timeoutSeconds: 6}", "{periodSeconds: 1}"), message: message,

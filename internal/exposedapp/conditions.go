@@ -18,12 +18,13 @@ func conditions(app *v1alpha1.ExposedApp, seen *observed) []metav1.Condition {
 	allocated := portAllocatedCondition(app, seen)
 	reachable := reachableCondition(seen, allocated)
 	stalled := stalledCondition(seen)
+	ready := readyCondition(app, seen, available, allocated, reachable)
 	return []metav1.Condition{
-		readyCondition(app, seen, available, allocated, reachable),
+		ready,
 		available,
 		allocated,
 		reachable,
-		reconcilingCondition(app, seen, stalled, reachable),
+		reconcilingCondition(app, seen, stalled, ready),
 		stalled,
 	}
 }
@@ -125,12 +126,13 @@ func reachableCondition(seen *observed, allocated metav1.Condition) metav1.Condi
 	worst := worst(seen.verdicts)
 	switch {
 	case summary.Expected > 0 && summary.Reachable == summary.Expected:
-		reason := v1alpha1.ReasonAllReachable
-		message := fmt.Sprintf("every expected node answers on node port %d", held)
-		if seen.verdicts[0].Reason == v1alpha1.ReasonReachableFromSelfOnly {
-			reason, message = seen.verdicts[0].Reason, seen.verdicts[0].Message
+		for i := range seen.verdicts {
+			if verdict := &seen.verdicts[i]; verdict.Reason == v1alpha1.ReasonReachableFromSelfOnly {
+				return is(metav1.ConditionTrue, verdict.Reason, verdict.Message)
+			}
 		}
-		return is(metav1.ConditionTrue, reason, message)
+		return is(metav1.ConditionTrue, v1alpha1.ReasonAllReachable,
+			fmt.Sprintf("every expected node answers on node port %d", held))
 	case !seen.anyEndpoint():
 		return is(metav1.ConditionFalse, v1alpha1.ReasonNoReadyEndpoints,
 			"no pod of the app is ready, so no node can answer")
@@ -150,7 +152,7 @@ func reachableCondition(seen *observed, allocated metav1.Condition) metav1.Condi
 // reconcilingCondition is whether the operator or Kubernetes is still on the way
 // to what is declared. Nodes that fail to answer do not make it so.
 func reconcilingCondition(
-	app *v1alpha1.ExposedApp, seen *observed, stalled, reachable metav1.Condition,
+	app *v1alpha1.ExposedApp, seen *observed, stalled, ready metav1.Condition,
 ) metav1.Condition {
 	is := func(reason, message string) metav1.Condition {
 		return condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
@@ -167,8 +169,8 @@ func reconcilingCondition(
 		return is(v1alpha1.ReasonPending, "the Deployment and the Service are being made")
 	case rollout.reason == v1alpha1.ReasonRolloutInProgress:
 		return is(rollout.reason, rollout.message)
-	case reachable.Status == metav1.ConditionUnknown && reachable.Reason == v1alpha1.ReasonPending:
-		return is(reachable.Reason, reachable.Message)
+	case ready.Status == metav1.ConditionUnknown && ready.Reason == v1alpha1.ReasonPending:
+		return is(ready.Reason, ready.Message)
 	}
 	return metav1.Condition{Type: v1alpha1.ConditionReconciling}
 }

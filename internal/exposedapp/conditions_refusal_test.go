@@ -79,8 +79,13 @@ func TestConditionsOfARefusal(t *testing.T) {
 			reachable: "False ApplyFailed", reconciling: "ApplyFailed", kstatus: kstatus.InProgress, unobserved: true,
 			messages: map[string]string{"Ready": "cannot apply the Deployment", "Reachable": "cannot apply the Service"},
 		},
-		"the API server is busy, and all was well": {
+		"the API server is busy at the Deployment, and all was well": {
 			seen:  healthy(func(seen *observed) { seen.deploymentRefusal = busy }),
+			ready: "False ApplyFailed", available: up, allocated: held, reachable: answer,
+			reconciling: "ApplyFailed", kstatus: kstatus.InProgress, unobserved: true,
+		},
+		"the API server is busy at the Service, and all was well": {
+			seen:  healthy(func(seen *observed) { seen.serviceRefusal = refused("Service", errors.New("busy")) }),
 			ready: "False ApplyFailed", available: up, allocated: held, reachable: answer,
 			reconciling: "ApplyFailed", kstatus: kstatus.InProgress, unobserved: true,
 		},

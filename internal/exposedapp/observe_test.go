@@ -52,10 +52,10 @@ func TestReadyEndpoints(t *testing.T) {
 func TestJudged(t *testing.T) {
 	g := NewWithT(t)
 	ready := gen.Node("c", "10.0.0.3", "fd00::3", "127.0.0.1")
-	ready.Status.Conditions = append([]corev1.NodeCondition{{
-		Type: corev1.NodeMemoryPressure, Status: corev1.ConditionFalse, LastTransitionTime: at(9),
-	}}, ready.Status.Conditions...)
-	ready.Status.Conditions[1].LastTransitionTime = at(1)
+	ready.Status.Conditions[0].LastTransitionTime = at(1)
+	ready.Status.Conditions = append(ready.Status.Conditions, corev1.NodeCondition{
+		Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue, LastTransitionTime: at(9),
+	})
 	silent := gen.Node("b", "10.0.0.2")
 	silent.Status.Conditions[0].Status = corev1.ConditionUnknown
 	silent.DeletionTimestamp = new(at(2))

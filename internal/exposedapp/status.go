@@ -20,9 +20,10 @@ import (
 // The bounds of the status, which keep an ExposedApp under 10 kB at any size of
 // the cluster.
 const (
-	maxNodes          = 24
-	maxMessage        = 256
-	maxConditionBytes = 1024
+	maxNodes            = 24
+	maxNodesBytes       = 6000
+	maxNodeMessage      = 256
+	maxConditionMessage = 512
 )
 
 // status is a pure function of what was observed. It describes the generation
@@ -50,16 +51,12 @@ func status(app *v1alpha1.ExposedApp, seen *observed, now metav1.Time) v1alpha1.
 	for _, condition := range conditions(app, seen) {
 		condition.ObservedGeneration = app.Generation
 		condition.LastTransitionTime = now
-		condition.Message = clip(condition.Message, maxConditionBytes)
+		condition.Message = clip(condition.Message, maxConditionMessage)
 		if condition.Status == "" {
 			meta.RemoveStatusCondition(&next.Conditions, condition.Type)
 			continue
 		}
 		// SetStatusCondition keeps the time of an unchanged status.
-		previous := meta.FindStatusCondition(next.Conditions, condition.Type)
-		if previous != nil && previous.Status == condition.Status {
-			condition.LastTransitionTime = previous.LastTransitionTime
-		}
 		meta.SetStatusCondition(&next.Conditions, condition)
 	}
 	return next
@@ -118,15 +115,27 @@ func worstFirst(
 	slices.SortStableFunc(sorted, func(a, b v1alpha1.NodeVerdict) int {
 		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), cmp.Compare(a.Node, b.Node), cmp.Compare(a.Family, b.Family))
 	})
-	listed = sorted[:min(len(sorted), maxNodes)]
+	for i, bytes := 0, 0; i < min(len(sorted), maxNodes); i++ {
+		sorted[i].Message = clip(sorted[i].Message, maxNodeMessage)
+		if bytes += size(&sorted[i]); bytes > maxNodesBytes {
+			break
+		}
+		listed = sorted[:i+1]
+	}
 	for i := range listed {
-		listed[i].Message = clip(listed[i].Message, maxMessage)
 		listed[i].LastTransitionTime = now
 		if old := before[row{listed[i].Node, listed[i].Family}]; old != nil && old.State == listed[i].State {
 			listed[i].LastTransitionTime = old.LastTransitionTime
 		}
 	}
 	return listed, int32(len(sorted) - len(listed))
+}
+
+// size returns about how many bytes a verdict takes as JSON.
+func size(verdict *v1alpha1.NodeVerdict) int {
+	const names = 170
+	return names + len(verdict.Node) + len(verdict.Address) + len(verdict.Reason) + len(verdict.Message) +
+		len(verdict.Observers)
 }
 
 // rank puts what needs attention first.

@@ -157,7 +157,7 @@ func TestWorstFirst(t *testing.T) {
 		verdict.Message = strings.Repeat("x", 1000)
 		judged := []v1alpha1.NodeVerdict{reachable("b"), verdict}
 		listed, _ := worstFirst(judged, nil, at(0))
-		g.Expect(listed[0].Message).To(HaveLen(maxMessage))
+		g.Expect(listed[0].Message).To(HaveLen(maxNodeMessage))
 		g.Expect(judged).To(Equal([]v1alpha1.NodeVerdict{reachable("b"), verdict}))
 	})
 }

@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,6 +34,9 @@ var _ = Describe("An ExposedApp", func() {
 		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
 		reportAll(ctx)
 		Eventually(conditionOf(app, "Ready")).WithContext(ctx).Should(Equal("True Ready"))
+		Eventually(func(ctx context.Context) []v1alpha1.NodeVerdict {
+			return fetch(ctx, app).Status.Nodes
+		}).WithContext(ctx).Should(HaveEach(HaveField("Observers", "2/2")), "every report is folded in")
 		return app
 	}
 
@@ -166,7 +170,18 @@ var _ = Describe("An ExposedApp", func() {
 	})
 
 	It("is not written while nothing changes, not even by an operator that starts anew", func(ctx context.Context) {
-		app := healthy(ctx, "web")
+		app := healthy(ctx, "web", gen.WithNodePort(31120), func(app *v1alpha1.ExposedApp) {
+			// What the API server completes by itself is no drift.
+			app.Spec.App.Env = []corev1.EnvVar{
+				{Name: "POD", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}},
+				{Name: "CPU", ValueFrom: &corev1.EnvVarSource{
+					ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "limits.cpu"},
+				}},
+			}
+			app.Spec.App.Resources = &corev1.ResourceRequirements{
+				Limits: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("0.5")},
+			}
+		})
 		key := client.ObjectKeyFromObject(app)
 		versions := func(ctx context.Context) []string {
 			var versions []string
@@ -176,12 +191,16 @@ var _ = Describe("An ExposedApp", func() {
 			}
 			return versions
 		}
-		before := versions(ctx)
+		before, sent := versions(ctx), patches.Load()
+		rolledOut := fetch(ctx, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: app.Name, Namespace: namespace}})
+		rolledOut.Labels["wakes"] = "the operator"
+		Expect(k8s.Update(ctx, rolledOut)).To(Succeed())
+		before[1] = rolledOut.ResourceVersion
 		stopOperator()
 		startOperator()
-		other := create(ctx, "other")
-		Eventually(conditionOf(other, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
+		// Reports that change nothing wake nobody; a renewed one is all there is.
 		reportAll(ctx)
 		Consistently(versions).WithContext(ctx).WithTimeout(2 * time.Second).Should(Equal(before))
+		Expect(patches.Load()).To(Equal(sent), "no request, not even one without effect")
 	})
 })

@@ -2,8 +2,11 @@ package exposedapp_test
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +33,9 @@ var (
 	config       *rest.Config
 	k8s          client.Client
 	stopOperator func()
+	// patches counts the operator's requests that would change a Deployment or
+	// a Service.
+	patches atomic.Int64
 )
 
 func TestExposedApp(t *testing.T) {
@@ -74,7 +80,9 @@ func startOperator() {
 	ctx, cancel := context.WithCancel(context.Background())
 	skipNames := true
 	ownWrites := true
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
+	counted := rest.CopyConfig(config)
+	counted.Wrap(countPatches)
+	mgr, err := ctrl.NewManager(counted, ctrl.Options{
 		Scheme: newScheme(),
 		Cache:  exposedapp.CacheOptions(),
 		Client: client.Options{
@@ -99,4 +107,19 @@ func startOperator() {
 		cancel()
 		Expect(<-done).To(Succeed())
 	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+
+func countPatches(next http.RoundTripper) http.RoundTripper {
+	return roundTrip(func(request *http.Request) (*http.Response, error) {
+		path := request.URL.Path
+		if request.Method != http.MethodGet &&
+			(strings.Contains(path, "/deployments/") || strings.Contains(path, "/services/")) {
+			patches.Add(1)
+		}
+		return next.RoundTrip(request)
+	})
 }

@@ -67,13 +67,26 @@ func container(app *v1alpha1.AppSpec) *corev1ac.ContainerApplyConfiguration {
 	named := false
 	for _, variable := range app.Env {
 		named = named || variable.Name == messageEnv
-		container.WithEnv(convert[corev1ac.EnvVarApplyConfiguration](variable))
+		container.WithEnv(environment(variable))
 	}
 	if !named {
 		container.WithEnv(corev1ac.EnvVar().WithName(messageEnv).WithValueFrom(corev1ac.EnvVarSource().
 			WithFieldRef(corev1ac.ObjectFieldSelector().WithAPIVersion("v1").WithFieldPath("spec.nodeName"))))
 	}
 	return container
+}
+
+// environment renders a variable with the defaults that the API server fills
+// into references. It owns them as a whole: what it adds would count as drift.
+func environment(variable corev1.EnvVar) *corev1ac.EnvVarApplyConfiguration {
+	rendered := convert[corev1ac.EnvVarApplyConfiguration](variable)
+	if source := rendered.ValueFrom; source != nil && source.FieldRef != nil && source.FieldRef.APIVersion == nil {
+		source.FieldRef.WithAPIVersion("v1")
+	}
+	if source := rendered.ValueFrom; source != nil && source.ResourceFieldRef != nil {
+		source.ResourceFieldRef.WithDivisor(variable.ValueFrom.ResourceFieldRef.Divisor)
+	}
+	return rendered
 }
 
 func httpProbe(path string) *corev1ac.ProbeApplyConfiguration {

@@ -44,9 +44,7 @@ func Ring(names []string) map[string][]string {
 func spread(name string) uint64 {
 	hash := fnv.New64a()
 	hash.Write([]byte(name))
-	x := hash.Sum64()
 	// FNV's high bits differ little between names that differ in their last
-	// letter; fold the low bits up.
-	x ^= x >> 32
-	return x * 0x9e3779b97f4a7c15
+	// letter; a multiplication carries the low bits up.
+	return hash.Sum64() * 0x9e3779b97f4a7c15
 }

@@ -28,7 +28,8 @@ type ExposedAppStatusApplyConfiguration struct {
 	// do. With two IP families a node counts once in each.
 	Reachability *ReachabilitySummaryApplyConfiguration `json:"reachability,omitempty"`
 	// nodes are the verdicts, one per node and IP family. At most 24 are listed,
-	// the worst first; nodesOmitted counts the rest.
+	// and fewer where names and messages are long, the worst first; nodesOmitted
+	// counts the rest.
 	Nodes []NodeVerdictApplyConfiguration `json:"nodes,omitempty"`
 	// nodesOmitted is the number of verdicts that nodes leaves out.
 	NodesOmitted *int32 `json:"nodesOmitted,omitempty"`

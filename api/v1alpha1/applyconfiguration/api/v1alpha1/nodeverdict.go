@@ -32,7 +32,8 @@ type NodeVerdictApplyConfiguration struct {
 	// that have a fresh report about it, as in 2/2. A node's own word counts
 	// only where there is no other node.
 	Observers *string `json:"observers,omitempty"`
-	// lastTransitionTime is when state last changed.
+	// lastTransitionTime is when state last changed, or when the node came back
+	// into the list.
 	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
 }
 
