@@ -27,6 +27,14 @@
 // 5.1 s later, and one that falls silent at most 7.3 s later. Another 100 ms
 // gather what comes in a burst into one report.
 //
+// # Budgets
+//
+// All periods stretch by one factor: with the heartbeat, which the operator
+// lengthens as the cluster grows, so that an app meets the same number of probes
+// per second whatever the number of nodes; and beyond that so that the agent
+// itself makes no more than 500 per second. The same goes for the first probes
+// of a new Service, and changes are written the later the longer the heartbeat.
+//
 // # What a report must not say
 //
 // Results belong to a Service in one form: its UID, its node port, its routing

@@ -9,6 +9,7 @@ import (
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/probe"
@@ -38,8 +39,9 @@ type loop struct {
 	assignment *assignment
 	services   string
 
-	// writing is whether a write is under way.
+	// writing is whether a write is under way, outage whether writes fail.
 	writing bool
+	outage  outage
 }
 
 // landing is the end of a flight.
@@ -63,6 +65,7 @@ func newLoop(
 		landed:   make(chan landing),
 		written:  make(chan error),
 		done:     make(chan struct{}),
+		outage:   outage{action: "write the report"},
 	}
 }
 
@@ -169,25 +172,26 @@ func (l *loop) finishWrite(err error) {
 	l.writing = false
 	now := l.now()
 	if err == nil {
-		if l.pacer.wrote(now) {
-			l.log.Info("Reports are written again")
-		}
-		return
+		l.pacer.wrote(now)
+	} else {
+		l.pacer.failed(now)
 	}
-	// Without the object there is nothing to complain about: the watch will
-	// tell of its end.
-	if l.pacer.failed(now) && !apierrors.IsNotFound(err) {
-		l.log.Error(err, "Failed to write the report, trying again until it works")
+	// Without the object there is nothing to complain about: the watch will tell
+	// of its end.
+	if !apierrors.IsNotFound(err) {
+		l.outage.note(l.log, err)
 	}
 }
 
 // assign follows a new assignment.
 func (l *loop) assign(now time.Duration, a assignment) {
 	var refusedBefore []string
-	if before := l.assignment; before != nil {
-		if before.uid == a.uid && before.generation == a.generation {
-			return
-		}
+	switch before := l.assignment; {
+	case before == nil:
+		l.pacer.forget()
+	case before.uid == a.uid && before.generation == a.generation:
+		return
+	default:
 		refusedBefore = before.refused
 	}
 	for _, address := range a.refused {
@@ -199,6 +203,36 @@ func (l *loop) assign(now time.Duration, a assignment) {
 	l.schedule.assign(now, a.addresses, a.heartbeat)
 	l.pacer.follow(now, a.heartbeat)
 	l.pacer.note(now, false)
+}
+
+// list takes all Services there are, as of version.
+func (l *loop) list(now time.Duration, services []service, version string) {
+	first := l.services == ""
+	if first {
+		l.pacer.forget()
+	}
+	l.services = version
+	if l.schedule.replaceServices(now, services) || first {
+		l.pacer.note(now, false)
+	}
+}
+
+// update takes a Service, as of version.
+func (l *loop) update(now time.Duration, svc service, version string) {
+	l.services = version
+	l.schedule.setService(now, svc)
+	// Worth a report even if nothing that matters here changed: whoever reads it
+	// waits for this version.
+	l.pacer.note(now, false)
+}
+
+// remove takes the end of a Service, or the news that it is not the operator's,
+// as of version.
+func (l *loop) remove(now time.Duration, key types.NamespacedName, version string) {
+	l.services = version
+	if l.schedule.deleteService(now, key) {
+		l.pacer.note(now, false)
+	}
 }
 
 // unassign stops dialling: the NodeReachability is gone.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,24 +22,24 @@ import (
 // bubble runs a loop in the fake time of synctest, against a network and an API
 // server of its own.
 type bubble struct {
-	g       Gomega
-	loop    *loop
-	started time.Time
+	g    Gomega
+	loop *loop
 
 	mu sync.Mutex
 	// behave is what an address does: answer after a while, with a result.
 	behave map[netip.AddrPort]behaviour
-	// dials are the instants at which each address was dialled.
-	dials    map[netip.AddrPort][]time.Time
+	// dials is how often each address was dialled.
+	dials    map[netip.AddrPort]int
 	most     int
 	underWay int
+
+	// api is what the API server does with a write.
+	api func() error
 
 	// writes are those that the API server took, and attempts all.
 	writes   []written
 	attempts int
-	// api is what the API server does with a write.
-	api  func() error
-	logs []string
+	logs     []string
 }
 
 type behaviour struct {
@@ -56,36 +57,38 @@ func inBubble(t *testing.T, test func(t *testing.T, b *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{
-			g:       NewWithT(t),
-			started: time.Now(),
-			behave:  map[netip.AddrPort]behaviour{},
-			dials:   map[netip.AddrPort][]time.Time{},
-			api:     func() error { return nil },
+			g:      NewWithT(t),
+			behave: map[netip.AddrPort]behaviour{},
+			dials:  map[netip.AddrPort]int{},
+			api:    func() error { return nil },
 		}
 		log := funcr.New(func(_, args string) { b.logs = append(b.logs, args) }, funcr.Options{})
 		b.loop = newLoop("node", 16, b, b.publish, log)
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { b.loop.run(ctx) })
+		defer running.Wait()
+		defer stop()
 		test(t, b)
-		stop()
-		running.Wait()
 	})
 }
 
 // Probe behaves as the address does; what takes longer than the timeout ends
 // in silence.
-func (b *bubble) Probe(_ context.Context, target probe.Target) probe.Result {
+func (b *bubble) Probe(ctx context.Context, target probe.Target) probe.Result {
 	b.mu.Lock()
 	does := b.behave[target.Address]
-	b.dials[target.Address] = append(b.dials[target.Address], time.Now())
+	b.dials[target.Address]++
 	b.underWay++
 	b.most = max(b.most, b.underWay)
 	b.mu.Unlock()
 	if does.after >= target.Timeout {
 		does = behaviour{timedOut(), target.Timeout}
 	}
-	time.Sleep(max(does.after, time.Millisecond))
+	select {
+	case <-time.After(max(does.after, time.Millisecond)):
+	case <-ctx.Done():
+	}
 	b.mu.Lock()
 	b.underWay--
 	b.mu.Unlock()
@@ -93,12 +96,48 @@ func (b *bubble) Probe(_ context.Context, target probe.Target) probe.Result {
 }
 
 func (b *bubble) publish(_ context.Context, status v1alpha1.NodeReachabilityStatus) error {
+	b.mu.Lock()
 	b.attempts++
-	if err := b.api(); err != nil {
+	api := b.api
+	b.mu.Unlock()
+	if err := api(); err != nil {
 		return err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.writes = append(b.writes, written{time.Now(), status})
 	return nil
+}
+
+// dialled returns how often address was dialled.
+func (b *bubble) dialled(address string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.dials[netip.MustParseAddrPort(address)]
+}
+
+// attempted returns the number of writes, with those that failed.
+func (b *bubble) attempted() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.attempts
+}
+
+// reports returns the writes that the API server took.
+func (b *bubble) reports() []written {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.writes)
+}
+
+// newest returns the last of them, if there is one.
+func (b *bubble) newest() (written, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.writes) == 0 {
+		return written{}, false
+	}
+	return b.writes[len(b.writes)-1], true
 }
 
 // make sets what an address does from now on.
@@ -106,6 +145,13 @@ func (b *bubble) make(address string, does behaviour) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.behave[netip.MustParseAddrPort(address)] = does
+}
+
+// serve sets what the API server does from now on.
+func (b *bubble) serve(api func() error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.api = api
 }
 
 // assign gives the loop addresses as generation generation.
@@ -117,11 +163,7 @@ func (b *bubble) assign(generation int64, heartbeat time.Duration, texts ...stri
 
 // list gives the loop all Services.
 func (b *bubble) list(version string, services ...service) {
-	b.loop.post(func(now time.Duration) {
-		b.loop.services = version
-		b.loop.schedule.replaceServices(now, services)
-		b.loop.pacer.note(now, false)
-	})
+	b.loop.post(func(now time.Duration) { b.loop.list(now, services, version) })
 }
 
 // wait lets time pass.
@@ -132,8 +174,9 @@ func (b *bubble) wait(d time.Duration) {
 
 // last is the newest report.
 func (b *bubble) last() v1alpha1.NodeReachabilityStatus {
-	b.g.Expect(b.writes).NotTo(BeEmpty())
-	return b.writes[len(b.writes)-1].status
+	newest, ok := b.newest()
+	b.g.Expect(ok).To(BeTrue())
+	return newest.status
 }
 
 // until returns how long it takes for a report to satisfy want, at most a
@@ -142,8 +185,8 @@ func (b *bubble) until(want func(v1alpha1.NodeReachabilityStatus) bool) time.Dur
 	from := time.Now()
 	for time.Since(from) < time.Minute {
 		b.wait(10 * time.Millisecond)
-		if len(b.writes) > 0 && want(b.last()) {
-			return b.writes[len(b.writes)-1].at.Sub(from)
+		if newest, ok := b.newest(); ok && want(newest.status) {
+			return newest.at.Sub(from)
 		}
 	}
 	b.g.Expect(b.last()).To(Satisfy(want))
@@ -169,13 +212,13 @@ func TestFirstReport(t *testing.T) {
 		b.make("10.0.0.2:30001", behaviour{after: 1500 * time.Millisecond})
 		b.list("7", onPorts(30000, 30001)...)
 		b.wait(time.Minute)
-		b.g.Expect(b.attempts).To(BeZero(), "there is no NodeReachability")
+		b.g.Expect(b.attempted()).To(BeZero(), "there is no NodeReachability")
 
 		b.assign(4, smallCluster, "10.0.0.1", "10.0.0.2")
 		b.wait(1400 * time.Millisecond)
-		b.g.Expect(b.writes).To(BeEmpty(), "one pair has no result")
+		b.g.Expect(b.reports()).To(BeEmpty(), "one pair has no result")
 		b.wait(time.Second)
-		b.g.Expect(b.writes).To(HaveLen(1))
+		b.g.Expect(b.reports()).To(HaveLen(1))
 		report := b.last()
 		b.g.Expect(report).To(Satisfy(clean))
 		b.g.Expect(report.ObservedGeneration).To(BeEquivalentTo(4))
@@ -190,16 +233,17 @@ func TestFirstReportWaitsForServices(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
 		b.assign(1, smallCluster, "10.0.0.1")
 		b.wait(time.Minute)
-		b.g.Expect(b.attempts).To(BeZero())
+		b.g.Expect(b.attempted()).To(BeZero())
 		b.list("7")
 		b.wait(time.Second)
-		b.g.Expect(b.writes).To(HaveLen(1), "no Services is something to report")
+		b.g.Expect(b.reports()).To(HaveLen(1), "no Services is something to report")
 	})
 }
 
 // TestSpeed breaks and mends a node port at many instants of its period, and
 // looks at how long it takes for the report to say so.
 func TestSpeed(t *testing.T) {
+	refuses, drops := behaviour{result: refused()}, behaviour{after: time.Hour}
 	for _, tc := range []struct {
 		name     string
 		broken   behaviour
@@ -207,22 +251,23 @@ func TestSpeed(t *testing.T) {
 		breaks   time.Duration
 		recovers time.Duration
 	}{
-		{"refused for a moment", behaviour{refused(), 0}, 3 * time.Second, 5250 * time.Millisecond, 1200 * time.Millisecond},
-		{"dropped for a moment", behaviour{timedOut(), time.Hour}, 3 * time.Second, 7450 * time.Millisecond, 3200 * time.Millisecond},
-		{"refused for long", behaviour{refused(), 0}, time.Minute, 5250 * time.Millisecond, 5200 * time.Millisecond},
-		{"dropped for long", behaviour{timedOut(), time.Hour}, time.Minute, 7450 * time.Millisecond, 7200 * time.Millisecond},
+		{"refused for a moment", refuses, 3 * time.Second, 5250 * time.Millisecond, 1200 * time.Millisecond},
+		{"dropped for a moment", drops, 3 * time.Second, 7450 * time.Millisecond, 3200 * time.Millisecond},
+		{"refused for long", refuses, time.Minute, 5250 * time.Millisecond, 5200 * time.Millisecond},
+		{"dropped for long", drops, time.Minute, 7450 * time.Millisecond, 5200 * time.Millisecond},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, b *bubble) {
 				b.steady()
-				var breaks, recovers time.Duration
-				for range 25 {
+				var offset, breaks, recovers time.Duration
+				for range 50 {
 					b.make(one, tc.broken)
 					breaks = max(breaks, b.until(fails))
 					b.wait(tc.down)
 					b.make(one, behaviour{})
 					recovers = max(recovers, b.until(clean))
-					b.wait(10*time.Second + 230*time.Millisecond)
+					b.wait(10*time.Second + offset)
+					offset = (offset + 271*time.Millisecond) % (5 * time.Second)
 				}
 				t.Logf("at most %s from break to report, %s from recovery", breaks, recovers)
 				b.g.Expect(breaks).To(BeNumerically("<=", tc.breaks))
@@ -238,15 +283,15 @@ func TestLostPackets(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
 		b.steady()
 		for range 20 {
-			before := len(b.dials[netip.MustParseAddrPort(one)])
+			before := b.dialled(one)
 			b.make(one, behaviour{after: 1010 * time.Millisecond})
-			for len(b.dials[netip.MustParseAddrPort(one)]) == before {
+			for b.dialled(one) == before {
 				b.wait(10 * time.Millisecond)
 			}
 			b.make(one, behaviour{})
 			b.wait(7 * time.Second)
 		}
-		for _, w := range b.writes {
+		for _, w := range b.reports() {
 			b.g.Expect(w.status).To(Satisfy(clean))
 		}
 	})
@@ -262,11 +307,11 @@ func TestTakeoverIsReported(t *testing.T) {
 		other := onPorts(30000)[0]
 		other.key.Name, other.uid = "other", "2"
 		b.list("9", other)
-		b.wait(settleTime)
+		b.wait(settleTime - time.Millisecond)
 		b.make(one, behaviour{refused(), 0})
 		b.until(func(s v1alpha1.NodeReachabilityStatus) bool { return s.ServicesResourceVersion == "9" })
 		b.until(fails)
-		for _, w := range b.writes {
+		for _, w := range b.reports() {
 			b.g.Expect(w.status.ServicesResourceVersion == "9" && clean(w.status)).To(BeFalse())
 		}
 	})
@@ -276,10 +321,10 @@ func TestTakeoverIsReported(t *testing.T) {
 func TestNewServiceIsOneReport(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
 		b.steady()
-		before := len(b.writes)
+		before := len(b.reports())
 		b.list("8", onPorts(30000, 30001, 30002, 30003)...)
 		b.wait(300 * time.Millisecond)
-		b.g.Expect(b.writes).To(HaveLen(before + 1))
+		b.g.Expect(b.reports()).To(HaveLen(before + 1))
 		b.g.Expect(b.last().NodePorts).To(Equal("30000-30003"))
 		b.g.Expect(b.last()).To(Satisfy(clean))
 	})
@@ -291,10 +336,11 @@ func TestHeartbeat(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
 		b.steady()
 		b.wait(10 * time.Minute)
-		for i, w := range b.writes[1:] {
-			gap := w.at.Sub(b.writes[i].at)
+		reports := b.reports()
+		for i, w := range reports[1:] {
+			gap := w.at.Sub(reports[i].at)
 			b.g.Expect(gap).To(And(BeNumerically(">=", 9*time.Second), BeNumerically("<=", 10*time.Second)))
-			before, after := b.writes[i].status, w.status
+			before, after := reports[i].status, w.status
 			before.RenewTime, after.RenewTime = nil, nil
 			b.g.Expect(after).To(Equal(before))
 		}
@@ -310,9 +356,9 @@ func TestHeartbeatGetsShorter(t *testing.T) {
 		b.assign(2, smallCluster, "10.0.0.1")
 		b.wait(2 * time.Second)
 		b.g.Expect(b.last().ObservedGeneration).To(BeEquivalentTo(2))
-		before := len(b.writes)
+		before := len(b.reports())
 		b.wait(21 * time.Second)
-		b.g.Expect(len(b.writes)).To(BeNumerically(">=", before+2))
+		b.g.Expect(len(b.reports())).To(BeNumerically(">=", before+2))
 	})
 }
 
@@ -330,8 +376,9 @@ func TestChangesKeepTheirDistance(t *testing.T) {
 			b.list("9", onPorts(30000)...)
 			b.wait(50 * time.Millisecond)
 		}
-		for i, w := range b.writes[1:] {
-			b.g.Expect(w.at.Sub(b.writes[i].at)).To(BeNumerically(">=", time.Second-time.Millisecond))
+		reports := b.reports()
+		for i, w := range reports[1:] {
+			b.g.Expect(w.at.Sub(reports[i].at)).To(BeNumerically(">=", time.Second-time.Millisecond))
 		}
 	})
 }
@@ -341,14 +388,14 @@ func TestChangesKeepTheirDistance(t *testing.T) {
 func TestOutage(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
 		b.steady()
-		b.api = func() error { return errors.New("connection refused") }
-		before, attempts := len(b.dials[netip.MustParseAddrPort(one)]), b.attempts
+		b.serve(func() error { return errors.New("connection refused") })
+		before, attempts := b.dialled(one), b.attempted()
 		b.wait(10 * time.Minute)
-		b.g.Expect(len(b.dials[netip.MustParseAddrPort(one)])).To(BeNumerically("~", before+120, 2))
-		b.g.Expect(b.attempts - attempts).To(BeNumerically("~", 30, 12))
+		b.g.Expect(b.dialled(one)).To(BeNumerically("~", before+120, 2))
+		b.g.Expect(b.attempted() - attempts).To(BeNumerically("~", 30, 12))
 		b.make(one, behaviour{refused(), 0})
 		b.wait(time.Minute)
-		b.api = func() error { return nil }
+		b.serve(func() error { return nil })
 		b.g.Expect(b.until(fails)).To(BeNumerically("<=", lastRetry))
 		b.g.Expect(b.logs).To(HaveLen(2))
 	})
@@ -359,14 +406,14 @@ func TestOutage(t *testing.T) {
 func TestSlowAPIServer(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
 		b.steady()
-		b.api = func() error { time.Sleep(25 * time.Second); return nil }
+		b.serve(func() error { time.Sleep(25 * time.Second); return nil })
 		b.wait(11 * time.Second)
-		before := len(b.dials[netip.MustParseAddrPort(one)])
+		before := b.dialled(one)
 		b.wait(10 * time.Second)
-		b.g.Expect(len(b.dials[netip.MustParseAddrPort(one)])).To(BeNumerically(">=", before+2))
+		b.g.Expect(b.dialled(one)).To(BeNumerically(">=", before+2))
 		b.make(one, behaviour{refused(), 0})
 		b.wait(10 * time.Second)
-		b.api = func() error { return nil }
+		b.serve(func() error { return nil })
 		b.g.Expect(b.until(fails)).To(BeNumerically("<=", 26*time.Second))
 	})
 }
@@ -376,18 +423,18 @@ func TestSlowAPIServer(t *testing.T) {
 func TestGone(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
 		b.steady()
-		b.api = func() error {
+		b.serve(func() error {
 			return apierrors.NewNotFound(schema.GroupResource{Resource: "nodereachabilities"}, "node")
-		}
+		})
 		b.wait(15 * time.Second)
 		b.loop.post(b.loop.unassign)
 		b.wait(15 * time.Second)
-		attempts, dials := b.attempts, len(b.dials[netip.MustParseAddrPort(one)])
+		attempts, dials := b.attempted(), b.dialled(one)
 		b.wait(time.Minute)
-		b.g.Expect(b.attempts).To(Equal(attempts))
-		b.g.Expect(b.dials[netip.MustParseAddrPort(one)]).To(HaveLen(dials))
+		b.g.Expect(b.attempted()).To(Equal(attempts))
+		b.g.Expect(b.dialled(one)).To(Equal(dials))
 
-		b.api = func() error { return nil }
+		b.serve(func() error { return nil })
 		b.assign(1, smallCluster, "10.0.0.1", "10.0.0.2")
 		b.wait(2 * time.Second)
 		b.g.Expect(b.last().Addresses).To(HaveLen(2))

@@ -68,6 +68,11 @@ func (p *pacer) note(now time.Duration, turned bool) {
 	}
 }
 
+// forget drops the changes of a time in which there was nothing to report to.
+func (p *pacer) forget() {
+	p.urgent, p.calm = never, never
+}
+
 // scatter returns how long to keep a change back. All agents see the same
 // change at the same time: the more there are, the further they must spread.
 func (p *pacer) scatter() time.Duration {
@@ -104,23 +109,19 @@ func (p *pacer) write(now time.Duration) {
 	if p.urgent != never || p.calm != never {
 		p.gap = now + p.heartbeat/10
 	}
-	p.urgent, p.calm = never, never
+	p.forget()
 }
 
-// wrote ends a write that succeeded, and tells whether the one before failed.
-func (p *pacer) wrote(now time.Duration) bool {
-	again := p.pause > 0
+// wrote ends a write that succeeded.
+func (p *pacer) wrote(now time.Duration) {
 	p.begun = true
 	p.retry, p.pause = 0, 0
 	p.beat = now + p.heartbeat - time.Duration(p.random()*float64(p.heartbeat)/10)
-	return again
 }
 
-// failed ends a write that failed, and tells whether the one before succeeded.
-func (p *pacer) failed(now time.Duration) bool {
-	first := p.pause == 0
+// failed ends a write that failed.
+func (p *pacer) failed(now time.Duration) {
 	p.pause = min(max(firstRetry, 2*p.pause), lastRetry)
 	p.retry = now + p.pause - time.Duration(p.random()*float64(p.pause)/2)
 	p.beat = p.retry
-	return first
 }

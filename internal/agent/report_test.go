@@ -18,7 +18,9 @@ import (
 )
 
 // known is a schedule of pairs that are what is says.
-func known(addresses []netip.Addr, services []service, is func(service, netip.Addr) (state, probe.Result)) *schedule {
+func known(
+	addresses []netip.Addr, services []service, is func(service, netip.Addr) (state, probe.Result),
+) *schedule {
 	s := newSchedule("node", 1)
 	s.assign(0, addresses, smallCluster)
 	s.replaceServices(0, services)

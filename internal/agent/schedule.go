@@ -40,8 +40,9 @@ const (
 	// port before, whose answer would pass for the new one's.
 	settleTime = 1500 * time.Millisecond
 
-	// A failing pair is probed every fastest at first, then ever more slowly,
-	// every slowdown-th part of the time it has been failing, down to its period.
+	// A failing pair is probed fastest after the last failure at first, and then
+	// ever more slowly: every slowdown-th part of the time that it has been
+	// failing, until that is its period.
 	fastest  = time.Second
 	slowdown = 6
 )
@@ -111,8 +112,9 @@ type vacancy struct {
 
 // flight is a probe under way.
 type flight struct {
-	target probe.Target
-	round  uint64
+	target  probe.Target
+	round   uint64
+	started time.Duration
 }
 
 // schedule knows every pair, what was found about it, and when to probe it next.
@@ -173,7 +175,8 @@ func (s *schedule) start(now time.Duration) (flight, bool) {
 			Path:    p.row.service.path,
 			Timeout: p.row.service.timeout,
 		},
-		round: p.round,
+		round:   p.round,
+		started: now,
 	}, true
 }
 
@@ -210,7 +213,7 @@ func (s *schedule) finish(now time.Duration, f flight, result probe.Result) chan
 	if p.state != failing {
 		p.since = now
 	}
-	s.plan(p, now+s.pace(now, p))
+	s.plan(p, max(now+fastest, f.started+s.pace(now, p)))
 	if result.Reason == probe.NotDialled {
 		return s.conclude(p, pending, probe.Result{})
 	}
@@ -260,9 +263,9 @@ func confirmAfter(p *pair) time.Duration {
 	return confirmDelay
 }
 
-// pace returns the time until the next probe of a pair that fails.
+// pace returns the time between two probes of a pair that fails.
 func (s *schedule) pace(now time.Duration, p *pair) time.Duration {
-	return max(fastest, min((now-p.since)/slowdown, s.period(p)))
+	return min((now-p.since)/slowdown, s.period(p))
 }
 
 // period returns the time between two probes of a pair that is reached.

@@ -94,7 +94,11 @@ func TestServiceForm(t *testing.T) {
 			after, ok := serviceOf(aService(tc.change))
 			g := NewWithT(t)
 			g.Expect(ok).To(BeTrue())
-			g.Expect(before == after).To(Equal(tc.same))
+			if tc.same {
+				g.Expect(after).To(Equal(before))
+			} else {
+				g.Expect(after).NotTo(Equal(before))
+			}
 		})
 	}
 }
@@ -122,11 +126,15 @@ func TestSettingsOf(t *testing.T) {
 		`{"path":"/ x"}`:                         preset,
 		`{"path":"/\r\nHost: x"}`:                preset,
 		`{"path":"/é"}`:                          preset,
-		`{"path":"/` + strings.Repeat("x", 1024) + `"}`:                     preset,
-		`{"path":"/a?b=c%20d"}`:                                             {"/a?b=c%20d", 5 * time.Second, 2 * time.Second, 2},
-		`{"periodSeconds":-1,"timeoutSeconds":-1,"failureThreshold":-1}`:    {"/", time.Second, time.Second, 1},
-		`{"periodSeconds":999,"timeoutSeconds":999,"failureThreshold":999}`: {"/", 300 * time.Second, 60 * time.Second, 10},
-		`{"periodSeconds":1}`:                                               {"/", time.Second, time.Second, 2},
+		`{"path":"/` + strings.Repeat("x", 1024) + `"}`: preset,
+		`{"path":"/a?b=c%20d"}`:                         {"/a?b=c%20d", 5 * time.Second, 2 * time.Second, 2},
+		`{"periodSeconds":-1,"timeoutSeconds":-1,"failureThreshold":-1}`: {
+			"/", time.Second, time.Second, 1,
+		},
+		`{"periodSeconds":999,"timeoutSeconds":999,"failureThreshold":999}`: {
+			"/", 300 * time.Second, 60 * time.Second, 10,
+		},
+		`{"periodSeconds":1}`: {"/", time.Second, time.Second, 2},
 	} {
 		t.Run(annotation, func(t *testing.T) {
 			NewWithT(t).Expect(settingsOf(annotation)).To(Equal(want))

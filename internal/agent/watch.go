@@ -10,10 +10,10 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
@@ -22,30 +22,25 @@ import (
 // watchServices keeps l informed of the operator's Services until ctx ends.
 func watchServices(ctx context.Context, c client.WithWatch, l *loop) {
 	selector := labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue})
-	source := listWatch(c, client.ListOptions{LabelSelector: selector}, func() client.ObjectList {
-		return new(corev1.ServiceList)
-	})
-	reflect(ctx, "services", source, new(corev1.Service), serviceStore{l})
+	source := listWatch(c, "watch Services", client.ListOptions{LabelSelector: selector},
+		func() client.ObjectList { return new(corev1.ServiceList) })
+	reflect(ctx, source, new(corev1.Service), serviceStore{l})
 }
 
 // watchAssignment keeps l informed of the node's NodeReachability until ctx
 // ends.
 func watchAssignment(ctx context.Context, c client.WithWatch, node string, l *loop) {
 	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, node)
-	source := listWatch(c, client.ListOptions{FieldSelector: selector}, func() client.ObjectList {
-		return new(v1alpha1.NodeReachabilityList)
-	})
-	reflect(ctx, "nodereachability", source, new(v1alpha1.NodeReachability), assignmentStore{l})
+	source := listWatch(c, "watch the NodeReachability", client.ListOptions{FieldSelector: selector},
+		func() client.ObjectList { return new(v1alpha1.NodeReachabilityList) })
+	reflect(ctx, source, new(v1alpha1.NodeReachability), assignmentStore{l})
 }
 
 // reflect brings every change of source to store. Reflectors without an informer
 // keep no copy of the objects, and say up to which resourceVersion everything
 // has been seen.
-func reflect(
-	ctx context.Context, name string, source cache.ListerWatcher, example client.Object, store cache.ReflectorStore,
-) {
+func reflect(ctx context.Context, source cache.ListerWatcher, example client.Object, store cache.ReflectorStore) {
 	cache.NewReflectorWithOptions(source, example, store, cache.ReflectorOptions{
-		Name: name,
 		// The default of up to a minute would keep an agent blind for long after
 		// an outage of the API server.
 		Backoff: &wait.Backoff{
@@ -58,22 +53,32 @@ func reflect(
 	}).RunWithContext(ctx)
 }
 
-// listWatch lists and watches what newList holds and selection selects.
+// listWatch lists and watches what newList holds and selection selects. It logs
+// outages, about which a reflector keeps silent while the API server refuses
+// connections.
 func listWatch(
-	c client.WithWatch, selection client.ListOptions, newList func() client.ObjectList,
+	c client.WithWatch, action string, selection client.ListOptions, newList func() client.ObjectList,
 ) *cache.ListWatch {
 	selected := func(options metav1.ListOptions) *client.ListOptions {
 		o := selection
 		o.Raw, o.Limit, o.Continue = &options, options.Limit, options.Continue
 		return &o
 	}
+	outage := outage{action: action}
+	noted := func(ctx context.Context, err error) error {
+		if ctx.Err() == nil {
+			outage.note(klog.FromContext(ctx), err)
+		}
+		return err
+	}
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			list := newList()
-			return list, c.List(ctx, list, selected(options))
+			return list, noted(ctx, c.List(ctx, list, selected(options)))
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return c.Watch(ctx, newList(), selected(options))
+			w, err := c.Watch(ctx, newList(), selected(options))
+			return w, noted(ctx, err)
 		},
 	}
 }
@@ -93,34 +98,19 @@ func (s serviceStore) Add(obj any) error { return s.Update(obj) }
 func (s serviceStore) Update(obj any) error {
 	svc := obj.(*corev1.Service)
 	form, ok := serviceOf(svc)
-	version := svc.ResourceVersion
 	if !ok {
-		s.forget(types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}, version)
-		return nil
+		return s.Delete(svc)
 	}
-	s.loop.post(func(now time.Duration) {
-		s.loop.schedule.setService(now, form)
-		s.loop.services = version
-		// Worth a report even if nothing that matters here changed: whoever
-		// reads it waits for this version.
-		s.loop.pacer.note(now, false)
-	})
+	version := svc.ResourceVersion
+	s.loop.post(func(now time.Duration) { s.loop.update(now, form, version) })
 	return nil
 }
 
 func (s serviceStore) Delete(obj any) error {
 	svc := obj.(*corev1.Service)
-	s.forget(types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}, svc.ResourceVersion)
+	key, version := client.ObjectKeyFromObject(svc), svc.ResourceVersion
+	s.loop.post(func(now time.Duration) { s.loop.remove(now, key, version) })
 	return nil
-}
-
-func (s serviceStore) forget(key types.NamespacedName, version string) {
-	s.loop.post(func(now time.Duration) {
-		s.loop.services = version
-		if s.loop.schedule.deleteService(now, key) {
-			s.loop.pacer.note(now, false)
-		}
-	})
 }
 
 func (s serviceStore) Replace(objs []any, version string) error {
@@ -130,13 +120,7 @@ func (s serviceStore) Replace(objs []any, version string) error {
 			forms = append(forms, form)
 		}
 	}
-	s.loop.post(func(now time.Duration) {
-		first := s.loop.services == ""
-		s.loop.services = version
-		if s.loop.schedule.replaceServices(now, forms) || first {
-			s.loop.pacer.note(now, false)
-		}
-	})
+	s.loop.post(func(now time.Duration) { s.loop.list(now, forms, version) })
 	return nil
 }
 

@@ -126,6 +126,15 @@ func createApp(ctx context.Context, namespace, name string, options ...gen.Optio
 	return app
 }
 
+// edit changes an ExposedApp's spec as kubectl does, whatever its status became
+// meanwhile.
+func edit(ctx context.Context, app *v1alpha1.ExposedApp, change func(*v1alpha1.ExposedApp)) {
+	GinkgoHelper()
+	before := fetch(ctx, app).DeepCopy()
+	change(app)
+	Expect(k8s.Patch(ctx, app, client.MergeFrom(before))).To(Succeed())
+}
+
 // fetch returns an object as it is now.
 func fetch[T client.Object](ctx context.Context, object T) T {
 	GinkgoHelper()

@@ -79,8 +79,7 @@ var _ = Describe("The node port", func() {
 			ContainSubstring("8080"), ContainSubstring("30000-32767"), ContainSubstring("spec.nodePort")))
 		Expect(kstatusOf(app)(ctx)).To(Equal(kstatus.Failed))
 
-		fetch(ctx, app).Spec.NodePort = new(int32(31103))
-		Expect(k8s.Update(ctx, app)).To(Succeed())
+		edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(31103)) })
 		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
 	})
 
@@ -92,8 +91,7 @@ var _ = Describe("The node port", func() {
 		Expect(messageOf(ctx, second, "PortAllocated")).To(ContainSubstring(namespace + "/a"))
 		Expect(service(first)(ctx)).To(holds(31104))
 
-		fetch(ctx, first).Spec.NodePort = new(int32(31105))
-		Expect(k8s.Update(ctx, first)).To(Succeed())
+		edit(ctx, first, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(31105)) })
 		Eventually(conditionOf(second, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
 		Expect(conditionOf(first, "PortAllocated")(ctx)).To(Equal("True Allocated"))
 	})
@@ -102,8 +100,7 @@ var _ = Describe("The node port", func() {
 		app := create(ctx, "web", gen.WithNodePort(31106))
 		Eventually(service(app)).WithContext(ctx).Should(holds(31106))
 		uid := service(app)(ctx).UID
-		fetch(ctx, app).Spec.NodePort = new(int32(31107))
-		Expect(k8s.Update(ctx, app)).To(Succeed())
+		edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(31107)) })
 		Eventually(service(app)).WithContext(ctx).Should(holds(31107))
 		Expect(service(app)(ctx).UID).To(Equal(uid), "the same Service")
 	})
@@ -111,9 +108,10 @@ var _ = Describe("The node port", func() {
 	It("is kept when the spec no longer names it", func(ctx context.Context) {
 		app := create(ctx, "web", gen.WithNodePort(31108))
 		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
-		fetch(ctx, app).Spec.NodePort = nil
-		app.Spec.Service.Port = 8080
-		Expect(k8s.Update(ctx, app)).To(Succeed())
+		edit(ctx, app, func(app *v1alpha1.ExposedApp) {
+			app.Spec.NodePort = nil
+			app.Spec.Service.Port = 8080
+		})
 		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
 		Expect(service(app)(ctx)).To(holds(31108))
 	})
@@ -122,8 +120,7 @@ var _ = Describe("The node port", func() {
 		foreign(ctx, "shop", 31109)
 		app := create(ctx, "web", gen.WithNodePort(31110))
 		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
-		fetch(ctx, app).Spec.NodePort = new(int32(31109))
-		Expect(k8s.Update(ctx, app)).To(Succeed())
+		edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(31109)) })
 		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("False PortConflict"))
 		Expect(fetch(ctx, app).Status.NodePort).To(Equal(int32(31110)))
 		Expect(service(app)(ctx)).To(holds(31110))

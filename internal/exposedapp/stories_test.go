@@ -132,16 +132,16 @@ var _ = Describe("An ExposedApp", func() {
 			return names
 		}
 		Eventually(names).WithContext(ctx).Should(ContainElement("GREETING"))
-		fetch(ctx, app).Spec.App.Env = nil
-		Expect(k8s.Update(ctx, app)).To(Succeed())
+		edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.App.Env = nil })
 		Eventually(names).WithContext(ctx).Should(Equal([]string{"PODINFO_UI_MESSAGE"}))
 	})
 
 	It("touches no child while suspended, and goes on to tell the truth", func(ctx context.Context) {
 		app := healthy(ctx, "web")
-		fetch(ctx, app).Spec.Suspend = new(true)
-		app.Spec.App.Replicas = new(int32(5))
-		Expect(k8s.Update(ctx, app)).To(Succeed())
+		edit(ctx, app, func(app *v1alpha1.ExposedApp) {
+			app.Spec.Suspend = new(true)
+			app.Spec.App.Replicas = new(int32(5))
+		})
 		Eventually(conditionOf(app, "Ready")).WithContext(ctx).Should(Equal("True Ready"))
 		deployment := fetch(ctx, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: app.Name, Namespace: namespace}})
 		Expect(*deployment.Spec.Replicas).To(Equal(int32(1)))
@@ -191,9 +191,9 @@ var _ = Describe("An ExposedApp", func() {
 			}
 			return versions
 		}
-		before, sent := versions(ctx), patches.Load()
+		before, sent := versions(ctx), writes.in(namespace)
 		rolledOut := fetch(ctx, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: app.Name, Namespace: namespace}})
-		rolledOut.Labels["wakes"] = "the operator"
+		rolledOut.Labels["team"] = "blue"
 		Expect(k8s.Update(ctx, rolledOut)).To(Succeed())
 		before[1] = rolledOut.ResourceVersion
 		stopOperator()
@@ -201,6 +201,6 @@ var _ = Describe("An ExposedApp", func() {
 		// Reports that change nothing wake nobody; a renewed one is all there is.
 		reportAll(ctx)
 		Consistently(versions).WithContext(ctx).WithTimeout(2 * time.Second).Should(Equal(before))
-		Expect(patches.Load()).To(Equal(sent), "no request, not even one without effect")
+		Expect(writes.in(namespace)).To(Equal(sent), "no request, not even one without effect")
 	})
 })

@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,9 +33,8 @@ var (
 	config       *rest.Config
 	k8s          client.Client
 	stopOperator func()
-	// patches counts the operator's requests that would change a Deployment or
-	// a Service.
-	patches atomic.Int64
+	// writes are the operator's requests that would change an object.
+	writes requestLog
 )
 
 func TestExposedApp(t *testing.T) {
@@ -80,9 +79,9 @@ func startOperator() {
 	ctx, cancel := context.WithCancel(context.Background())
 	skipNames := true
 	ownWrites := true
-	counted := rest.CopyConfig(config)
-	counted.Wrap(countPatches)
-	mgr, err := ctrl.NewManager(counted, ctrl.Options{
+	logged := rest.CopyConfig(config)
+	logged.Wrap(writes.wrap)
+	mgr, err := ctrl.NewManager(logged, ctrl.Options{
 		Scheme: newScheme(),
 		Cache:  exposedapp.CacheOptions(),
 		Client: client.Options{
@@ -109,17 +108,37 @@ func startOperator() {
 	}
 }
 
-type roundTrip func(*http.Request) (*http.Response, error)
+// requestLog notes the paths of requests that are no reads.
+type requestLog struct {
+	mu    sync.Mutex
+	paths []string
+}
 
-func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+// in returns how many requests went to a namespace.
+func (l *requestLog) in(namespace string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, path := range l.paths {
+		if strings.Contains(path, "/namespaces/"+namespace+"/") {
+			n++
+		}
+	}
+	return n
+}
 
-func countPatches(next http.RoundTripper) http.RoundTripper {
+func (l *requestLog) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(request *http.Request) (*http.Response, error) {
-		path := request.URL.Path
-		if request.Method != http.MethodGet &&
-			(strings.Contains(path, "/deployments/") || strings.Contains(path, "/services/")) {
-			patches.Add(1)
+		// Events are told after the fact, and late.
+		if request.Method != http.MethodGet && !strings.Contains(request.URL.Path, "/events") {
+			l.mu.Lock()
+			l.paths = append(l.paths, request.URL.Path)
+			l.mu.Unlock()
 		}
 		return next.RoundTrip(request)
 	})
 }
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }

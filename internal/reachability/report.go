@@ -103,29 +103,21 @@ func (r *report) about(address netip.Addr, nodePort int32) (verdict word, reason
 	if _, dialled := r.addresses[address]; !dialled || !r.nodePorts.Contains(uint16(nodePort)) {
 		return silent, "", ""
 	}
-	for i := range r.pending {
-		if r.pending[i].covers(address, nodePort) {
-			return silent, "", ""
-		}
-	}
 	for i := range r.failures {
 		if r.failures[i].covers(address, nodePort) {
 			return failed, r.failures[i].reason, r.failures[i].message
+		}
+	}
+	for i := range r.pending {
+		if r.pending[i].covers(address, nodePort) {
+			return silent, "", ""
 		}
 	}
 	return reached, "", ""
 }
 
 func (e *exception) covers(address netip.Addr, nodePort int32) bool {
-	if !e.nodePorts.Contains(uint16(nodePort)) {
-		return false
-	}
-	for _, candidate := range e.addresses {
-		if candidate == address {
-			return true
-		}
-	}
-	return false
+	return e.nodePorts.Contains(uint16(nodePort)) && slices.Contains(e.addresses, address)
 }
 
 func (e *exception) equal(other *exception) bool {
@@ -139,7 +131,7 @@ func differing(a, b *report) nodeport.Set {
 	if !maps.Equal(a.addresses, b.addresses) {
 		return a.nodePorts.Union(b.nodePorts)
 	}
-	ports := a.nodePorts.Minus(b.nodePorts).Union(b.nodePorts.Minus(a.nodePorts))
+	ports := a.nodePorts.Differ(b.nodePorts)
 	for _, pair := range [][2][]exception{{a.failures, b.failures}, {a.pending, b.pending}} {
 		ports = ports.Union(onlyIn(pair[0], pair[1])).Union(onlyIn(pair[1], pair[0]))
 	}
