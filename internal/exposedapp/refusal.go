@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -56,6 +57,11 @@ func refused(kind string, err error) *refusal {
 			reason:  v1alpha1.ReasonInvalidApp,
 			message: fmt.Sprintf("the API server refuses the %s, correct the ExposedApp's spec: %v", kind, err),
 			stalled: true,
+		}
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return &refusal{
+			reason:  v1alpha1.ReasonApplyFailed,
+			message: fmt.Sprintf("the namespace is being deleted, so there will be no %s", kind),
 		}
 	default:
 		return &refusal{

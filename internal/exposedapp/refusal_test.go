@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -54,6 +55,18 @@ func TestRefused(t *testing.T) {
 		g.Expect(got.err()).NotTo(HaveOccurred())
 		g.Expect(got.isStalled()).To(BeFalse())
 	})
+}
+
+// A namespace that is being deleted takes the ExposedApp with it: trying again
+// would only fill the log.
+func TestRefusedInTerminatingNamespace(t *testing.T) {
+	g := NewWithT(t)
+	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "web", errors.New("terminating"))
+	forbidden.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	got := refused("Service", forbidden)
+	g.Expect(got.reason).To(Equal("ApplyFailed"))
+	g.Expect(got.isStalled()).To(BeFalse())
+	g.Expect(got.err()).NotTo(HaveOccurred())
 }
 
 func TestNameConflict(t *testing.T) {

@@ -83,9 +83,9 @@ func token(t *testing.T, k8s client.Client, name string) string {
 func filtered(t *testing.T, config *rest.Config) http.Handler {
 	t.Helper()
 	g := NewWithT(t)
-	client, err := rest.HTTPClientFor(config)
+	httpClient, err := rest.HTTPClientFor(config)
 	g.Expect(err).NotTo(HaveOccurred())
-	filter, err := metricsauth.WithTokenReview(config, client)
+	filter, err := metricsauth.WithTokenReview(config, httpClient)
 	g.Expect(err).NotTo(HaveOccurred())
 	handler, err := filter(logr.Discard(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	g.Expect(err).NotTo(HaveOccurred())

@@ -109,8 +109,9 @@ func judge(
 	if reason, message := excuse(app, node, family); reason != "" {
 		verdict.Expected, verdict.Reason, verdict.Message = false, reason, message
 	} else if len(app.Endpoints[family]) == 0 && verdict.State != v1alpha1.NodeReachable {
-		verdict.Reason = v1alpha1.ReasonNoReadyEndpoints
-		verdict.Message = join("no pod of the app is ready", verdict.Message)
+		// Not the errors of the dials: kube-proxy's rejections pass a rate limit
+		// of the kernel, so refusals and timeouts take turns, and mean nothing.
+		verdict.Reason, verdict.Message = v1alpha1.ReasonNoReadyEndpoints, "no pod of the app is ready"
 	}
 	if heard := len(words.reached) + len(words.failed) + len(words.silent); heard > 0 {
 		verdict.Observers = fmt.Sprintf("%d/%d", len(words.reached), heard)
@@ -215,9 +216,4 @@ func list(names []string) string {
 		return strings.Join(names, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
-}
-
-func join(parts ...string) string {
-	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
-	return strings.Join(parts, "; ")
 }

@@ -183,6 +183,23 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// Refusals and timeouts take turns where kube-proxy rejects, by a rate limit of
+// the kernel. A status that told of it would never rest.
+func TestNoReadyEndpointsIsQuiet(t *testing.T) {
+	g := NewWithT(t)
+	app := webApp()
+	noEndpoints(&app)
+	verdictAfter := func(reason string) []v1alpha1.NodeVerdict {
+		matrix := reachability.NewMatrix()
+		matrix.Observe(web, app, start)
+		_, err := matrix.Report(fails("b", reason), later)
+		g.Expect(err).NotTo(HaveOccurred())
+		verdicts, _ := matrix.Verdicts(web, []reachability.Node{node("a"), node("b")}, later)
+		return verdicts
+	}
+	g.Expect(verdictAfter("Timeout")).To(Equal(verdictAfter("ConnectionRefused")))
+}
+
 func TestVerdictNamesObserversAndRawErrors(t *testing.T) {
 	g := NewWithT(t)
 	matrix := reachability.NewMatrix()
