@@ -12,7 +12,6 @@ tag_of_img = $(patsubst $(name_of_img)%,%,$(last_of_img))
 
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
 
-CONTAINER_TOOL ?= docker
 # Where none is installed, the lab builds one.
 KUBECTL ?= $(or $(shell command -v kubectl),"$$(go run ./hack/lab assets)"/kubectl)
 
@@ -90,13 +89,15 @@ test-e2e: ## Run the tests against a three-node KinD cluster, which is brought u
 build: ## Build the programs for Linux into bin/
 	GOOS=linux go build -buildvcs=false -ldflags='-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
 
+# The user's docker, or the lab's where there is none.
 docker-build: build ## Build both images: IMG=registry/operator:tag
-	$(CONTAINER_TOOL) build --target=operator --tag=$(IMG) .
-	$(CONTAINER_TOOL) build --target=agent --tag=$(AGENT_IMG) .
+	go run ./hack/lab engine
+	env=$$(go run ./hack/lab env); eval "$$env"; \
+	docker build --target=operator --tag=$(IMG) .; \
+	docker build --target=agent --tag=$(AGENT_IMG) .
 
 docker-push: ## Push both images: IMG=registry/operator:tag
-	$(CONTAINER_TOOL) push $(IMG)
-	$(CONTAINER_TOOL) push $(AGENT_IMG)
+	env=$$(go run ./hack/lab env); eval "$$env"; docker push $(IMG); docker push $(AGENT_IMG)
 
 build-installer: dist/overlay ## Write dist/install.yaml, all of it in one file: IMG=registry/operator:tag
 	$(KUSTOMIZE) build dist/overlay >dist/install.yaml
