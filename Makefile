@@ -81,7 +81,8 @@ test-unit: ## Run the tests that need no cluster, with the race detector where t
 
 test-e2e: ## Run the tests against a three-node KinD cluster, which is brought up first
 	go run ./hack/lab up
-	env=$$(go run ./hack/lab env); eval "$$env"; go run ./hack/demo deploy; go test ./test/e2e/... -count=1 -timeout=30m
+	browser=$$(go run ./hack/lab browser); env=$$(go run ./hack/lab env); eval "$$env"; go run ./hack/demo deploy; \
+	CHROMIUM=$$browser go test ./test/e2e -v -count=1 -timeout=30m -ginkgo.no-color
 
 ##@ Build
 .PHONY: build docker-build docker-push build-installer dist/overlay

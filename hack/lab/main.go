@@ -17,6 +17,7 @@ import (
 const usage = `usage: go run ./hack/lab COMMAND
 
   assets          build kube-apiserver, etcd and kubectl for envtest; print their folder
+  browser         install Chromium where there is none; print its path
   engine          start the container engine
   up              bring up the cluster, or leave a healthy one as it is
   load IMAGE...   load images from the engine into the nodes
@@ -46,6 +47,8 @@ func run(ctx context.Context, args []string) error {
 	switch command, args := args[0], args[1:]; command {
 	case "assets":
 		return lab.assets(ctx)
+	case "browser":
+		return lab.exclusively(ctx, lab.browser)
 	case "engine":
 		return lab.exclusively(ctx, lab.startEngine)
 	case "up":

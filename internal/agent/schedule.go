@@ -226,12 +226,24 @@ func (s *schedule) conclude(p *pair, known state, result probe.Result) change {
 	if before == known && p.result == result {
 		return unchanged
 	}
+	alike := before == failing && known == failing && rejected(p.result) && rejected(result)
 	s.setState(p, known)
 	p.result = result
-	if before == pending {
+	switch {
+	case before == pending:
 		return proven
+	case alike:
+		return unchanged
 	}
 	return turned
+}
+
+// rejected tells whether a failure may be a proxy's rejection. A proxy rejects
+// under a rate limit of its kernel, so with several dead ports on a node refusals
+// and silence take turns on each of them. Which it was last is no news; the next
+// heartbeat tells.
+func rejected(result probe.Result) bool {
+	return result.Reason == probe.ConnectionRefused || result.Reason == probe.Timeout
 }
 
 func (s *schedule) setState(p *pair, known state) {

@@ -36,7 +36,12 @@ func TestHysteresis(t *testing.T) {
 			{no, pending, unchanged}, {no, pending, unchanged}, {no, failing, proven}, {no, failing, unchanged},
 			{ok, reached, turned}, {no, reached, unchanged}, {no, reached, unchanged}, {no, failing, turned},
 		}},
-		{"another failure is news", 1, []step{{no, failing, proven}, {timedOut(), failing, turned}}},
+		{"another failure is news", 1, []step{
+			{no, failing, proven}, {probe.Result{Reason: probe.HTTPStatus}, failing, turned}, {timedOut(), failing, turned},
+		}},
+		{"refusals and silence that take turns are not", 1, []step{
+			{no, failing, proven}, {timedOut(), failing, unchanged}, {no, failing, unchanged},
+		}},
 		{"a failure of this side is no proof", 2, []step{
 			{ok, reached, proven}, {local, reached, unchanged}, {local, pending, turned}, {local, pending, unchanged},
 			{ok, reached, proven},
