@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/probe"
 )
 
 // maxAddresses is how many addresses a report can list.
@@ -37,7 +38,7 @@ func assignmentOf(reachability *v1alpha1.NodeReachability) assignment {
 		for _, text := range target.Addresses {
 			address, err := netip.ParseAddr(text)
 			address = address.Unmap()
-			if err != nil || !diallable(address) {
+			if err != nil || !probe.Dialable(address) {
 				a.refused = append(a.refused, text)
 				continue
 			}
@@ -48,15 +49,4 @@ func assignmentOf(reachability *v1alpha1.NodeReachability) assignment {
 	a.addresses = slices.Compact(a.addresses)
 	a.addresses = a.addresses[:min(len(a.addresses), maxAddresses)]
 	return a
-}
-
-// diallable refuses what can be no node's own address but may be a way to
-// something private on this node. Addresses come from Node objects, and a
-// compromised kubelet can set its own.
-func diallable(address netip.Addr) bool {
-	return address.Zone() == "" &&
-		!address.IsUnspecified() &&
-		!address.IsLoopback() &&
-		!address.IsMulticast() &&
-		!address.IsLinkLocalUnicast()
 }

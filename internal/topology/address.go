@@ -4,6 +4,8 @@ import (
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/exposedapp/exposedapp/internal/probe"
 )
 
 // Addresses returns the addresses of a node that may be dialled, at most one
@@ -13,7 +15,7 @@ func Addresses(node *corev1.Node) map[corev1.IPFamily]netip.Addr {
 	for _, kind := range []corev1.NodeAddressType{corev1.NodeInternalIP, corev1.NodeExternalIP} {
 		for _, candidate := range node.Status.Addresses {
 			address, err := netip.ParseAddr(candidate.Address)
-			if candidate.Type != kind || err != nil || !Dialable(address) {
+			if candidate.Type != kind || err != nil || !probe.Dialable(address) {
 				continue
 			}
 			family := Family(address)
@@ -23,13 +25,6 @@ func Addresses(node *corev1.Node) map[corev1.IPFamily]netip.Addr {
 		}
 	}
 	return addresses
-}
-
-// Dialable tells whether an address may be a node's. A compromised kubelet can
-// set its own addresses: none may lead an agent to dial itself or a
-// link-local service such as a cloud's metadata server.
-func Dialable(address netip.Addr) bool {
-	return address.IsGlobalUnicast() && !address.Is4In6() && address.Zone() == ""
 }
 
 // Family returns the IP family of an address.
