@@ -133,7 +133,7 @@ func reachableCondition(seen *observed, allocated metav1.Condition) metav1.Condi
 		}
 		return is(metav1.ConditionTrue, v1alpha1.ReasonAllReachable,
 			fmt.Sprintf("every expected node answers on node port %d", held))
-	case !seen.anyEndpoint():
+	case !seen.endpoints.Any():
 		return is(metav1.ConditionFalse, v1alpha1.ReasonNoReadyEndpoints,
 			"no pod of the app is ready, so no node can answer")
 	case worst == nil:

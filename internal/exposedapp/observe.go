@@ -84,15 +84,6 @@ func (o *observed) applied() bool {
 	return o.deploymentRefusal.err() == nil && o.serviceRefusal.err() == nil
 }
 
-func (o *observed) anyEndpoint() bool {
-	for _, nodes := range o.endpoints {
-		if len(nodes) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // subject is what the rules of reachability need to know of an app.
 func subject(app *v1alpha1.ExposedApp, seen *observed) reachability.App {
 	spec := &seen.service.Spec

@@ -103,7 +103,7 @@ func (s *subject) follow(app App, now time.Time) *subject {
 		next.changed = time.Time{}
 	case s != nil && s.Service == app.Service:
 		next.since, next.changed = s.since, s.changed
-		if !s.Endpoints.any() && app.Endpoints.any() {
+		if !s.Endpoints.Any() && app.Endpoints.Any() {
 			next.changed = now
 		}
 		next.arrived = arrivals(s, app, now)
@@ -131,8 +131,8 @@ func arrivals(before *subject, app App, now time.Time) map[string]time.Time {
 	return arrived
 }
 
-// any tells whether there is a ready pod at all.
-func (e Endpoints) any() bool {
+// Any tells whether there is a ready pod at all.
+func (e Endpoints) Any() bool {
 	for _, nodes := range e {
 		if len(nodes) > 0 {
 			return true

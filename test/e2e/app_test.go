@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/kstatus"
 )
 
 // app names an ExposedApp, and its Deployment and Service as well.
@@ -96,11 +97,7 @@ func (a app) kstatus(ctx context.Context) (status.Status, error) {
 	if err := cluster.Get(ctx, a.key(), object); err != nil {
 		return "", err
 	}
-	result, err := status.Compute(object)
-	if err != nil {
-		return "", err
-	}
-	return result.Status, nil
+	return kstatus.Of(object)
 }
 
 // witness notes, from now on, every verdict that is not Reachable. It returns
