@@ -68,7 +68,7 @@ func (l *lab) clearWay(ctx context.Context, c *cluster.Cluster) (healthy bool, e
 		return false, err
 	}
 	if err := c.Check(ctx, checkPatience); err != nil {
-		l.log.Printf("the cluster there is not healthy: %v", err)
+		l.log.Printf("the cluster there is replaced: %v", err)
 		return false, c.Delete()
 	}
 	return true, nil

@@ -81,13 +81,17 @@ func (a app) rows(ctx context.Context) (map[string]string, error) {
 	rows := make(map[string]string)
 	for i := range object.Status.Nodes {
 		verdict := &object.Status.Nodes[i]
-		row := strings.TrimSpace(string(verdict.State) + " " + verdict.Reason)
-		if !verdict.Expected {
-			row = "(" + row + ")"
-		}
-		rows[verdict.Node] = row
+		rows[verdict.Node] = rowOf(verdict)
 	}
 	return rows, err
+}
+
+func rowOf(verdict *v1alpha1.NodeVerdict) string {
+	row := strings.TrimSpace(string(verdict.State) + " " + verdict.Reason)
+	if !verdict.Expected {
+		row = "(" + row + ")"
+	}
+	return row
 }
 
 // kstatus returns what GitOps tools make of the ExposedApp.
@@ -125,7 +129,7 @@ func (a app) witness(ctx SpecContext) (noted func() []string) {
 			}
 			for _, verdict := range object.Status.Nodes {
 				if verdict.State != v1alpha1.NodeReachable {
-					note("%s is %s: %s: %s", verdict.Node, verdict.State, verdict.Reason, verdict.Message)
+					note("%s %s is %s: %s: %s", verdict.Node, verdict.Family, verdict.State, verdict.Reason, verdict.Message)
 				}
 			}
 		}

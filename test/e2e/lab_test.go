@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os/exec"
+	"strconv"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -51,18 +53,35 @@ func apply(ctx context.Context, namespace, manifest string) {
 // node is a Node of the cluster and the container, of the same name, that is its
 // machine.
 type node struct {
+	// address is the one to dial: of IPv4, unless over says otherwise.
 	name, address string
+	// ipv6 is none on a cluster of IPv4 alone.
+	ipv6 string
 }
 
 func nodeOf(object *corev1.Node) node {
 	GinkgoHelper()
+	found := node{name: object.Name}
 	for _, address := range object.Status.Addresses {
-		if address.Type == corev1.NodeInternalIP {
-			return node{object.Name, address.Address}
+		if address.Type != corev1.NodeInternalIP {
+			continue
+		}
+		if strings.Contains(address.Address, ":") {
+			found.ipv6 = address.Address
+		} else {
+			found.address = address.Address
 		}
 	}
-	Fail("Node " + object.Name + " has no InternalIP")
-	return node{}
+	Expect(found.address).NotTo(BeEmpty(), "Node "+object.Name+" has no InternalIP of IPv4")
+	return found
+}
+
+// over returns the node as it is to be dialled over an IP family.
+func (n node) over(family corev1.IPFamily) node {
+	if family == corev1.IPv6Protocol {
+		n.address = n.ipv6
+	}
+	return n
 }
 
 // run runs a program on the node.
@@ -74,7 +93,8 @@ func (n node) run(ctx context.Context, args ...string) (string, error) {
 // status code of the answer, refused or timedOut.
 func (n node) dial(ctx context.Context, to node, port int32) (string, error) {
 	out, err := n.run(ctx, "curl", "--silent", "--show-error", "--max-time", "2",
-		"--output", "/dev/null", "--write-out", "%{http_code}", fmt.Sprintf("http://%s:%d/", to.address, port))
+		"--output", "/dev/null", "--write-out", "%{http_code}",
+		"http://"+net.JoinHostPort(to.address, strconv.Itoa(int(port)))+"/")
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		switch exit.ExitCode() {
 		case 7:
@@ -89,10 +109,15 @@ func (n node) dial(ctx context.Context, to node, port int32) (string, error) {
 // dialAll returns what every node says of a node port of every other one, as in
 // "worker → worker2: 200".
 func dialAll(ctx context.Context, port int32) ([]string, error) {
+	return dialAllOver(ctx, corev1.IPv4Protocol, port)
+}
+
+// dialAllOver is dialAll over an IP family.
+func dialAllOver(ctx context.Context, family corev1.IPFamily, port int32) ([]string, error) {
 	var said []string
 	for _, to := range nodes {
 		for _, from := range others(to) {
-			word, err := from.dial(ctx, to, port)
+			word, err := from.dial(ctx, to.over(family), port)
 			if err != nil {
 				return nil, err
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
@@ -107,11 +108,20 @@ spec: {nodePort: 30040, app: {replicas: 2}}`)
 	})
 })
 
-// inject adds chains to a node's packet filter, in a table of their own, and
-// returns how to take them out. They are taken out after the spec in any case.
+// inject adds chains to a node's packet filter for IPv4, in a table of their own,
+// and returns how to take them out. They are taken out after the spec in any case.
 func inject(ctx SpecContext, n node, chains string) (mend func(ctx SpecContext)) {
 	GinkgoHelper()
-	const table = "table ip e2e"
+	return injectOver(ctx, corev1.IPv4Protocol, n, chains)
+}
+
+// injectOver does what inject does for an IP family.
+func injectOver(ctx SpecContext, family corev1.IPFamily, n node, chains string) (mend func(ctx SpecContext)) {
+	GinkgoHelper()
+	table := "table ip e2e"
+	if family == corev1.IPv6Protocol {
+		table = "table ip6 e2e"
+	}
 	_, err := n.run(ctx, "nft", table+" { "+chains+"; }")
 	Expect(err).NotTo(HaveOccurred())
 	mend = func(ctx SpecContext) {

@@ -27,7 +27,6 @@ const patience = 3 * time.Minute
 // Cluster is one KinD cluster, be it there or not.
 type Cluster struct {
 	config v1alpha4.Cluster
-	raw    []byte
 	log    *step.Log
 	// Kubectl is the kubectl to ask it with, Kubeconfig a file of the lab's own
 	// with this cluster alone.
@@ -36,7 +35,7 @@ type Cluster struct {
 
 // New returns the cluster that a KinD configuration describes.
 func New(raw []byte, kubectl, kubeconfig string, log *step.Log) (*Cluster, error) {
-	c := &Cluster{raw: raw, log: log, Kubectl: kubectl, Kubeconfig: kubeconfig}
+	c := &Cluster{log: log, Kubectl: kubectl, Kubeconfig: kubeconfig}
 	if err := yaml.UnmarshalStrict(raw, &c.config); err != nil {
 		return nil, fmt.Errorf("KinD configuration: %w", err)
 	}
@@ -86,39 +85,55 @@ func (c *Cluster) Check(ctx context.Context, patience time.Duration) error {
 	if running != len(c.config.Nodes) {
 		return fmt.Errorf("%d of %d nodes run", running, len(c.config.Nodes))
 	}
+	if err := c.settleFamily(ctx); err != nil {
+		return err
+	}
 	if err := c.provider(io.Discard).ExportKubeConfig(c.Name(), c.Kubeconfig, false); err != nil {
 		return err
 	}
 	timeout := "--timeout=" + patience.String()
 	var group errgroup.Group
 	group.Go(func() error {
-		return c.ask(ctx, patience, "wait", "--for=condition=Ready", "nodes", "--all", timeout)
+		_, err := c.ask(ctx, patience, "wait", "--for=condition=Ready", "nodes", "--all", timeout)
+		return err
 	})
 	group.Go(func() error {
-		return c.ask(ctx, patience, "--namespace=kube-system", "wait", "--for=condition=Available", "deployment/coredns", timeout)
+		_, err := c.ask(ctx, patience, "--namespace=kube-system", "wait", "--for=condition=Available", "deployment/coredns", timeout)
+		return err
+	})
+	group.Go(func() error {
+		out, err := c.ask(ctx, patience, "get", "nodes", podSubnets)
+		if err != nil {
+			return err
+		}
+		return checkFamily(out, c.config.Networking.IPFamily)
 	})
 	return group.Wait()
 }
 
-// ask runs kubectl, for a little longer than the patience it was given.
-func (c *Cluster) ask(ctx context.Context, patience time.Duration, args ...string) error {
+// ask runs kubectl, for a little longer than the patience it was given, and
+// returns what it prints.
+func (c *Cluster) ask(ctx context.Context, patience time.Duration, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience+5*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, c.Kubectl, append([]string{"--kubeconfig=" + c.Kubeconfig}, args...)...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("kubectl: %w: %s", err, strings.TrimSpace(string(out)))
+		return "", fmt.Errorf("kubectl: %w: %s", err, strings.TrimSpace(string(out)))
 	}
-	return nil
+	return string(out), nil
 }
 
 // Create makes the cluster from a node image, and waits until it is ready.
 // Interrupted, it leaves a half-made cluster, which the next check finds.
 func (c *Cluster) Create(ctx context.Context, image string) error {
+	if err := c.settleFamily(ctx); err != nil {
+		return err
+	}
 	if err := c.log.Do("creating the cluster "+c.Name(), func(out io.Writer) error {
 		created := make(chan error, 1)
 		go func() {
 			created <- c.provider(out).Create(c.Name(),
-				kind.CreateWithRawConfig(c.raw),
+				kind.CreateWithV1Alpha4Config(c.config.DeepCopy()),
 				kind.CreateWithNodeImage(image),
 				kind.CreateWithKubeconfigPath(c.Kubeconfig),
 				kind.CreateWithDisplayUsage(false),
