@@ -110,6 +110,18 @@ const (
 
 	// ReasonPartiallyReachable: some observers reach the node, others do not.
 	ReasonPartiallyReachable = "PartiallyReachable"
+
+	// ReasonSuspectObserver: the node answers all but an observer that reaches no
+	// other node at all. That observer is set aside, and named in the message.
+	ReasonSuspectObserver = "SuspectObserver"
+
+	// ReasonNotServed: the port answers, but no pod of the app is there that
+	// could: something else holds the port on the node.
+	ReasonNotServed = "NotServed"
+
+	// ReasonUnexpectedAnswer: externalTrafficPolicy is Local and no pod of the
+	// app is on the node, yet it answers other nodes rather than drop what comes.
+	ReasonUnexpectedAnswer = "UnexpectedAnswer"
 )
 
 // Reasons for which a node is not expected to answer.
@@ -148,3 +160,7 @@ const (
 	// ReasonProtocolError: what answered does not speak HTTP.
 	ReasonProtocolError = "ProtocolError"
 )
+
+// EvidenceReached is what Evidence says of a way on which the app, or
+// kube-proxy, answered.
+const EvidenceReached = "Reached"

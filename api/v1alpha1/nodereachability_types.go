@@ -51,6 +51,28 @@ type NodeReachabilitySpec struct {
 	// +listMapKey=node
 	// +kubebuilder:validation:MaxItems=32
 	Targets []Target `json:"targets,omitempty"`
+
+	// recheck asks for probes out of turn, because observers disagree.
+	// +optional
+	Recheck *Recheck `json:"recheck,omitempty"`
+}
+
+// Recheck is a request for results that are newer than itself, on each of
+// nodePorts on each of addresses.
+type Recheck struct {
+	// round grows from one request to the next.
+	// +kubebuilder:validation:Minimum=1
+	Round int64 `json:"round"`
+
+	// nodePorts are the node ports, as ascending ranges.
+	// +kubebuilder:validation:MaxLength=20000
+	NodePorts string `json:"nodePorts"`
+
+	// addresses are the node addresses.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=45
+	Addresses []string `json:"addresses"`
 }
 
 // Target is a node to dial.
@@ -73,6 +95,11 @@ type NodeReachabilityStatus struct {
 	// observedGeneration is the metadata.generation whose targets were dialled.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// recheckRound is the newest spec.recheck.round that was carried out: what
+	// the report says of the pairs named there was found after the request.
+	// +optional
+	RecheckRound int64 `json:"recheckRound,omitempty"`
 
 	// renewTime is when the agent last wrote the report, by the node's clock.
 	// +optional
@@ -109,6 +136,12 @@ type NodeReachabilityStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=128
 	Pending []PendingProbes `json:"pending,omitempty"`
+
+	// probes counts the probes that the agent made. The counts are those of the
+	// time of the report, which is never written for their sake.
+	// +optional
+	// +structType=atomic
+	Probes *ProbeStatistics `json:"probes,omitempty"`
 }
 
 // ProbeFailure is one way in which node ports fail: each of nodePorts on each of
@@ -123,6 +156,10 @@ type ProbeFailure struct {
 	// +kubebuilder:validation:MaxLength=160
 	Message string `json:"message,omitempty"`
 
+	// evidence is what the observer found on other ways to the apps.
+	// +optional
+	Evidence *Evidence `json:"evidence,omitempty"`
+
 	// nodePorts are the node ports, as ascending ranges.
 	// +kubebuilder:validation:MaxLength=20000
 	NodePorts string `json:"nodePorts"`
@@ -132,6 +169,28 @@ type ProbeFailure struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses"`
+}
+
+// Evidence is what an observer found on other ways to an app whose node port
+// does not answer it, while it did not: Reached, or the reason of the failure.
+// What was not tried, or not found out yet, is empty.
+type Evidence struct {
+	// pod is a ready pod, dialled at its own address.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Pod string `json:"pod,omitempty"`
+
+	// clusterIP is the Service's cluster IP, by way of the observer's own
+	// kube-proxy.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	ClusterIP string `json:"clusterIP,omitempty"`
+
+	// kubeProxy is the health port of kube-proxy on the node that does not
+	// answer: Reached when it says that it is healthy.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	KubeProxy string `json:"kubeProxy,omitempty"`
 }
 
 // PendingProbes are node ports without a result: each of nodePorts on each of
@@ -146,4 +205,56 @@ type PendingProbes struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses"`
+}
+
+// ProbeStatistics counts the probes of all node ports, those of the node itself
+// included, since the agent started.
+type ProbeStatistics struct {
+	// startTime is when the agent started to count, by the node's clock.
+	StartTime metav1.Time `json:"startTime"`
+
+	// results are the numbers of probes by result. A result that never came is
+	// left out.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Results []ProbeCount `json:"results,omitempty"`
+
+	// latency is how long the probes took that were answered, those counted as
+	// Reached.
+	// +optional
+	Latency *ProbeLatency `json:"latency,omitempty"`
+}
+
+// ProbeCount is how many probes had a result.
+type ProbeCount struct {
+	// result is Reached, or the reason of the failure.
+	// +kubebuilder:validation:MaxLength=64
+	Result string `json:"result"`
+
+	// count is the number of probes.
+	// +kubebuilder:validation:Minimum=0
+	Count int64 `json:"count"`
+}
+
+// ProbeLatency is a histogram of the time from the dial to the end of the
+// answer, or to 50 ms after its status line.
+type ProbeLatency struct {
+	// boundsMilliseconds are the upper bounds of the buckets, in milliseconds,
+	// ascending and inclusive: 1, 3, 10, 30, 100, 300, 1000 and 10000.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:Minimum=1
+	BoundsMilliseconds []int32 `json:"boundsMilliseconds"`
+
+	// counts are the numbers of probes in each bucket, without those of the
+	// buckets below it. The last is of those beyond all bounds.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=9
+	// +kubebuilder:validation:items:Minimum=0
+	Counts []int64 `json:"counts"`
+
+	// sumMicroseconds is the sum of all times, in microseconds.
+	// +kubebuilder:validation:Minimum=0
+	SumMicroseconds int64 `json:"sumMicroseconds"`
 }

@@ -18,6 +18,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 	// Group=exposedapp.dev, Version=v1alpha1
 	case v1alpha1.SchemeGroupVersion.WithKind("AppSpec"):
 		return &apiv1alpha1.AppSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Evidence"):
+		return &apiv1alpha1.EvidenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ExposedApp"):
 		return &apiv1alpha1.ExposedAppApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ExposedAppSpec"):
@@ -34,12 +36,20 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.NodeVerdictApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PendingProbes"):
 		return &apiv1alpha1.PendingProbesApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ProbeCount"):
+		return &apiv1alpha1.ProbeCountApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ProbeFailure"):
 		return &apiv1alpha1.ProbeFailureApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ProbeLatency"):
+		return &apiv1alpha1.ProbeLatencyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ProbeSpec"):
 		return &apiv1alpha1.ProbeSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ProbeStatistics"):
+		return &apiv1alpha1.ProbeStatisticsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ReachabilitySummary"):
 		return &apiv1alpha1.ReachabilitySummaryApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Recheck"):
+		return &apiv1alpha1.RecheckApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ServiceSpec"):
 		return &apiv1alpha1.ServiceSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Target"):

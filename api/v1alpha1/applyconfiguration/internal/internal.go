@@ -89,6 +89,18 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.k8s.api.core.v1.Toleration
           elementRelationship: atomic
+- name: com.github.exposedapp.exposedapp.api.v1alpha1.Evidence
+  map:
+    fields:
+    - name: clusterIP
+      type:
+        scalar: string
+    - name: kubeProxy
+      type:
+        scalar: string
+    - name: pod
+      type:
+        scalar: string
 - name: com.github.exposedapp.exposedapp.api.v1alpha1.ExposedApp
   map:
     fields:
@@ -206,6 +218,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 10
+    - name: recheck
+      type:
+        namedType: com.github.exposedapp.exposedapp.api.v1alpha1.Recheck
     - name: targets
       type:
         list:
@@ -241,6 +256,13 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.exposedapp.exposedapp.api.v1alpha1.PendingProbes
           elementRelationship: atomic
+    - name: probes
+      type:
+        namedType: com.github.exposedapp.exposedapp.api.v1alpha1.ProbeStatistics
+        elementRelationship: atomic
+    - name: recheckRound
+      type:
+        scalar: numeric
     - name: renewTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime
@@ -291,6 +313,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: nodePorts
       type:
         scalar: string
+- name: com.github.exposedapp.exposedapp.api.v1alpha1.ProbeCount
+  map:
+    fields:
+    - name: count
+      type:
+        scalar: numeric
+    - name: result
+      type:
+        scalar: string
 - name: com.github.exposedapp.exposedapp.api.v1alpha1.ProbeFailure
   map:
     fields:
@@ -300,6 +331,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+    - name: evidence
+      type:
+        namedType: com.github.exposedapp.exposedapp.api.v1alpha1.Evidence
     - name: message
       type:
         scalar: string
@@ -309,6 +343,24 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: reason
       type:
         scalar: string
+- name: com.github.exposedapp.exposedapp.api.v1alpha1.ProbeLatency
+  map:
+    fields:
+    - name: boundsMilliseconds
+      type:
+        list:
+          elementType:
+            scalar: numeric
+          elementRelationship: atomic
+    - name: counts
+      type:
+        list:
+          elementType:
+            scalar: numeric
+          elementRelationship: atomic
+    - name: sumMicroseconds
+      type:
+        scalar: numeric
 - name: com.github.exposedapp.exposedapp.api.v1alpha1.ProbeSpec
   map:
     fields:
@@ -328,6 +380,21 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 2
+- name: com.github.exposedapp.exposedapp.api.v1alpha1.ProbeStatistics
+  map:
+    fields:
+    - name: latency
+      type:
+        namedType: com.github.exposedapp.exposedapp.api.v1alpha1.ProbeLatency
+    - name: results
+      type:
+        list:
+          elementType:
+            namedType: com.github.exposedapp.exposedapp.api.v1alpha1.ProbeCount
+          elementRelationship: atomic
+    - name: startTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: com.github.exposedapp.exposedapp.api.v1alpha1.ReachabilitySummary
   map:
     fields:
@@ -340,6 +407,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: summary
       type:
         scalar: string
+- name: com.github.exposedapp.exposedapp.api.v1alpha1.Recheck
+  map:
+    fields:
+    - name: addresses
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: nodePorts
+      type:
+        scalar: string
+    - name: round
+      type:
+        scalar: numeric
 - name: com.github.exposedapp.exposedapp.api.v1alpha1.ServiceSpec
   map:
     fields:

@@ -12,6 +12,8 @@ type NodeReachabilitySpecApplyConfiguration struct {
 	HeartbeatSeconds *int32 `json:"heartbeatSeconds,omitempty"`
 	// targets are the nodes whose node ports are dialled, this node included.
 	Targets []TargetApplyConfiguration `json:"targets,omitempty"`
+	// recheck asks for probes out of turn, because observers disagree.
+	Recheck *RecheckApplyConfiguration `json:"recheck,omitempty"`
 }
 
 // NodeReachabilitySpecApplyConfiguration constructs a declarative configuration of the NodeReachabilitySpec type for use with
@@ -38,5 +40,13 @@ func (b *NodeReachabilitySpecApplyConfiguration) WithTargets(values ...*TargetAp
 		}
 		b.Targets = append(b.Targets, *values[i])
 	}
+	return b
+}
+
+// WithRecheck sets the Recheck field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Recheck field is set to the value of the last call.
+func (b *NodeReachabilitySpecApplyConfiguration) WithRecheck(value *RecheckApplyConfiguration) *NodeReachabilitySpecApplyConfiguration {
+	b.Recheck = value
 	return b
 }

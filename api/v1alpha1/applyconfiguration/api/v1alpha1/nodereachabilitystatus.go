@@ -14,6 +14,9 @@ import (
 type NodeReachabilityStatusApplyConfiguration struct {
 	// observedGeneration is the metadata.generation whose targets were dialled.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
+	// recheckRound is the newest spec.recheck.round that was carried out: what
+	// the report says of the pairs named there was found after the request.
+	RecheckRound *int64 `json:"recheckRound,omitempty"`
 	// renewTime is when the agent last wrote the report, by the node's clock.
 	RenewTime *v1.MicroTime `json:"renewTime,omitempty"`
 	// servicesResourceVersion is the newest state of the Services that the
@@ -29,6 +32,9 @@ type NodeReachabilityStatusApplyConfiguration struct {
 	Failures []ProbeFailureApplyConfiguration `json:"failures,omitempty"`
 	// pending are the node ports that have no result yet.
 	Pending []PendingProbesApplyConfiguration `json:"pending,omitempty"`
+	// probes counts the probes that the agent made. The counts are those of the
+	// time of the report, which is never written for their sake.
+	Probes *ProbeStatisticsApplyConfiguration `json:"probes,omitempty"`
 }
 
 // NodeReachabilityStatusApplyConfiguration constructs a declarative configuration of the NodeReachabilityStatus type for use with
@@ -42,6 +48,14 @@ func NodeReachabilityStatus() *NodeReachabilityStatusApplyConfiguration {
 // If called multiple times, the ObservedGeneration field is set to the value of the last call.
 func (b *NodeReachabilityStatusApplyConfiguration) WithObservedGeneration(value int64) *NodeReachabilityStatusApplyConfiguration {
 	b.ObservedGeneration = &value
+	return b
+}
+
+// WithRecheckRound sets the RecheckRound field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RecheckRound field is set to the value of the last call.
+func (b *NodeReachabilityStatusApplyConfiguration) WithRecheckRound(value int64) *NodeReachabilityStatusApplyConfiguration {
+	b.RecheckRound = &value
 	return b
 }
 
@@ -102,5 +116,13 @@ func (b *NodeReachabilityStatusApplyConfiguration) WithPending(values ...*Pendin
 		}
 		b.Pending = append(b.Pending, *values[i])
 	}
+	return b
+}
+
+// WithProbes sets the Probes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Probes field is set to the value of the last call.
+func (b *NodeReachabilityStatusApplyConfiguration) WithProbes(value *ProbeStatisticsApplyConfiguration) *NodeReachabilityStatusApplyConfiguration {
+	b.Probes = value
 	return b
 }

@@ -12,6 +12,8 @@ type ProbeFailureApplyConfiguration struct {
 	Reason *string `json:"reason,omitempty"`
 	// message is the raw error of the dial, without the address.
 	Message *string `json:"message,omitempty"`
+	// evidence is what the observer found on other ways to the apps.
+	Evidence *EvidenceApplyConfiguration `json:"evidence,omitempty"`
 	// nodePorts are the node ports, as ascending ranges.
 	NodePorts *string `json:"nodePorts,omitempty"`
 	// addresses are the node addresses.
@@ -37,6 +39,14 @@ func (b *ProbeFailureApplyConfiguration) WithReason(value string) *ProbeFailureA
 // If called multiple times, the Message field is set to the value of the last call.
 func (b *ProbeFailureApplyConfiguration) WithMessage(value string) *ProbeFailureApplyConfiguration {
 	b.Message = &value
+	return b
+}
+
+// WithEvidence sets the Evidence field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Evidence field is set to the value of the last call.
+func (b *ProbeFailureApplyConfiguration) WithEvidence(value *EvidenceApplyConfiguration) *ProbeFailureApplyConfiguration {
+	b.Evidence = value
 	return b
 }
 
