@@ -1,11 +1,13 @@
 // Package agent dials the node ports of the cluster from one node and reports
 // what it found. There is one agent per node.
 //
-// It watches two things: its own NodeReachability, whose spec names the
-// addresses to dial, and the operator's Services, which hold the node ports to
-// dial. Every address and every node port in the address's IP family is a pair.
+// It watches three things: its own NodeReachability, whose spec names the
+// addresses to dial; the operator's Services, which hold the node ports to dial;
+// and their EndpointSlices, whose changes are a reason to look again. Every
+// address and every node port in the address's IP family is a pair.
 //
-//	Services ─────────┐            ┌─▶ probes, a bounded number at once
+//	EndpointSlices ───┐
+//	Services ─────────┤            ┌─▶ probes, a bounded number at once
 //	                  ├─▶ loop ◀───┤
 //	NodeReachability ─┘  │         └── their results
 //	       ▲             │
@@ -27,13 +29,42 @@
 // 5.1 s later, and one that falls silent at most 7.3 s later. Another 100 ms
 // gather what comes in a burst into one report.
 //
+// A change of a Service's ready or serving endpoints has its pairs probed 300 ms
+// later, and so does a recheck, by which the operator asks for newer results
+// where observers disagree, at once. Neither forgets what is known.
+//
+// # The agent's own health
+//
+// A node that is cut off must not accuse the others one by one. So the first
+// sign of trouble with a pair of another node, no answer after 300 ms or a
+// failure, opens a doubt, and up to 16 pairs of other nodes are probed at once.
+// Any answer of another node to a probe that began after that ends it, usually
+// within milliseconds. Until then no report is written, for 3 s at most. If no
+// answer comes, the pairs of other nodes that were reached are pending until
+// they are probed anew. Where there is nobody else to ask, or the others fail as
+// well, silence is thus reported up to 300 ms later. What a node answers itself
+// proves nothing here.
+//
+// A process that was stopped for 10 s, with its container or its machine, begins
+// anew as after a restart.
+//
+// # Evidence
+//
+// From the first sign of trouble on, and while a pair of another node fails, the
+// agent tries other ways: a ready pod at its own address, the Service's cluster
+// IP, and the health port of the node's kube-proxy. What it finds goes with the
+// failure into the report, which does not wait for it.
+//
 // # Budgets
 //
 // All periods stretch by one factor: with the heartbeat, which the operator
 // lengthens as the cluster grows, so that an app meets the same number of probes
 // per second whatever the number of nodes; and beyond that so that the agent
 // itself makes no more than 500 per second. The same goes for the first probes
-// of a new Service, and changes are written the later the longer the heartbeat.
+// of a new Service, those after a change of endpoints, and changes are written
+// the later the longer the heartbeat. Doubts add 64 probes per second at most.
+// Evidence is gathered about 64 apps and 16 nodes at once, in four attempts at a
+// time, which count among the probes under way.
 //
 // # What a report must not say
 //
@@ -78,6 +109,7 @@ func (a *Agent) Run(ctx context.Context) {
 	l := newLoop(a.NodeName, a.Workers, a.Prober, a.publish, klog.FromContext(ctx))
 	var watches sync.WaitGroup
 	watches.Go(func() { watchServices(ctx, a.Client, l) })
+	watches.Go(func() { watchEndpoints(ctx, a.Client, l) })
 	watches.Go(func() { watchAssignment(ctx, a.Client, a.NodeName, l) })
 	l.run(ctx)
 	watches.Wait()

@@ -8,6 +8,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -20,6 +22,21 @@ type status = v1alpha1.NodeReachabilityStatus
 func nodePorts(s status) string  { return s.NodePorts }
 func generation(s status) int64  { return s.ObservedGeneration }
 func renewed(s status) time.Time { return s.RenewTime.Time }
+
+// reached returns the number of probes that were answered, where there were no
+// others.
+func reached(s status) int64 {
+	Expect(s.Probes.Results).To(ConsistOf(HaveField("Result", "Reached")))
+	return s.Probes.Results[0].Count
+}
+
+// latencies returns the number of probes in the histogram.
+func latencies(s status) (n int64) {
+	for _, count := range s.Probes.Latency.Counts {
+		n += count
+	}
+	return n
+}
 
 // covers matches a report that knows of svc as it is now.
 func covers(svc *corev1.Service) func(status) bool {
@@ -64,6 +81,7 @@ var _ = Describe("Agent", func() {
 			HaveField("Failures", ConsistOf(v1alpha1.ProbeFailure{
 				Reason: v1alpha1.ReasonConnectionRefused, Message: "connect: connection refused",
 				NodePorts: "31000", Addresses: []string{"10.0.0.1"},
+				Evidence: &v1alpha1.Evidence{ClusterIP: v1alpha1.EvidenceReached, KubeProxy: v1alpha1.EvidenceReached},
 			})),
 		))
 
@@ -74,11 +92,70 @@ var _ = Describe("Agent", func() {
 		By("following the Service's end")
 		Expect(k8s.Delete(ctx, svc)).To(Succeed())
 		Eventually(report).Should(WithTransform(nodePorts, BeEmpty()))
-		Expect(network.dialled).To(HaveLen(2))
-		Expect(network.dialled).To(HaveKey(netip.MustParseAddrPort("10.0.0.2:31000")))
+		Expect(network.dialled).To(And(
+			HaveLen(4),
+			HaveKey(netip.MustParseAddrPort("10.0.0.1:31000")),
+			HaveKey(netip.MustParseAddrPort("10.0.0.2:31000")),
+			HaveKey(netip.MustParseAddrPort("10.0.0.1:10256")),
+			HaveKey(netip.MustParseAddrPort(svc.Spec.ClusterIP+":80")),
+		))
 	})
 
-	It("renews an unchanged report, and changes nothing but the time", func(ctx context.Context) {
+	It("tells what it found on other ways", func(ctx context.Context) {
+		svc := expose(ctx, "ways", 31060, "/ways")
+		slice := &discoveryv1.EndpointSlice{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: svc.Namespace,
+				Name:      "ways-abc",
+				Labels: map[string]string{
+					v1alpha1.ManagedByLabel:      v1alpha1.ManagedByValue,
+					discoveryv1.LabelServiceName: svc.Name,
+				},
+			},
+			AddressType: discoveryv1.AddressTypeIPv4,
+			Ports:       []discoveryv1.EndpointPort{{Port: new(int32(9898))}},
+			Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"10.244.0.5"}}},
+		}
+		Expect(k8s.Create(ctx, slice)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) {
+			Expect(client.IgnoreNotFound(k8s.Delete(ctx, slice))).To(Succeed())
+		})
+		assign(ctx, "ways", "10.0.0.1")
+		network := newNetwork()
+		network.answer("10.0.0.1:31060/ways", refused)
+		network.answer("10.244.0.5:9898/ways", refused)
+		network.run("ways")
+		evidence := func(s status) *v1alpha1.Evidence {
+			if len(s.Failures) == 0 {
+				return nil
+			}
+			return s.Failures[0].Evidence
+		}
+		report := reportOf(ctx, "ways")
+		Eventually(report).Should(WithTransform(evidence, HaveValue(Equal(v1alpha1.Evidence{
+			Pod:       v1alpha1.ReasonConnectionRefused,
+			ClusterIP: v1alpha1.EvidenceReached,
+			KubeProxy: v1alpha1.EvidenceReached,
+		}))))
+
+		By("following the EndpointSlice's end")
+		Expect(k8s.Delete(ctx, slice)).To(Succeed())
+		Eventually(report).Should(WithTransform(evidence, HaveValue(HaveField("Pod", BeEmpty()))))
+	})
+
+	It("answers a request for newer results", func(ctx context.Context) {
+		expose(ctx, "asked", 31070, "/")
+		reachability := assign(ctx, "asked", "10.0.0.1")
+		newNetwork().run("asked")
+		report := reportOf(ctx, "asked")
+		Eventually(report).Should(WithTransform(nodePorts, Equal("31070")))
+		before := reachability.DeepCopy()
+		reachability.Spec.Recheck = &v1alpha1.Recheck{Round: 9, NodePorts: "31070", Addresses: []string{"10.0.0.1"}}
+		Expect(k8s.Patch(ctx, reachability, client.MergeFrom(before))).To(Succeed())
+		Eventually(report).Should(HaveField("RecheckRound", BeEquivalentTo(9)))
+	})
+
+	It("renews an unchanged report, and changes nothing but the time and the counts of probes", func(ctx context.Context) {
 		svc := expose(ctx, "steady", 31010, "/")
 		assign(ctx, "steady", "10.0.0.1")
 		newNetwork().run("steady")
@@ -88,7 +165,10 @@ var _ = Describe("Agent", func() {
 		first := report(NewWithT(GinkgoT()))
 		Eventually(report).Should(WithTransform(renewed, BeTemporally(">", first.RenewTime.Add(2*time.Second))))
 		later := report(NewWithT(GinkgoT()))
-		later.RenewTime = first.RenewTime
+		Expect(later.Probes.StartTime).To(Equal(first.Probes.StartTime))
+		Expect(reached(later)).To(BeNumerically(">", reached(first)))
+		Expect(latencies(later)).To(Equal(reached(later)))
+		later.RenewTime, later.Probes = first.RenewTime, first.Probes
 		Expect(later).To(Equal(first))
 	})
 

@@ -21,8 +21,14 @@ type assignment struct {
 	generation int64
 	heartbeat  time.Duration
 
-	// addresses are ascending and unique.
+	// addresses are ascending and unique, and own are those of the node itself.
 	addresses []netip.Addr
+	own       []netip.Addr
+
+	// recheck is what to probe out of turn, unless unreadable says why it cannot
+	// be read.
+	recheck    recheckRequest
+	unreadable error
 
 	// refused are the addresses that are not dialled.
 	refused []string
@@ -34,6 +40,7 @@ func assignmentOf(reachability *v1alpha1.NodeReachability) assignment {
 		generation: reachability.Generation,
 		heartbeat:  seconds(bounded(reachability.Spec.HeartbeatSeconds, 10, 300)),
 	}
+	a.recheck, a.unreadable = recheckRequestOf(reachability.Spec.Recheck)
 	for _, target := range reachability.Spec.Targets {
 		for _, text := range target.Addresses {
 			address, err := netip.ParseAddr(text)
@@ -43,6 +50,9 @@ func assignmentOf(reachability *v1alpha1.NodeReachability) assignment {
 				continue
 			}
 			a.addresses = append(a.addresses, address)
+			if target.Node == reachability.Name {
+				a.own = append(a.own, address)
+			}
 		}
 	}
 	slices.SortFunc(a.addresses, netip.Addr.Compare)

@@ -32,6 +32,7 @@ func (s *schedule) setService(now time.Duration, svc service) bool {
 		}
 		delete(s.vacancies, svc.port)
 	}
+	r.opens = start
 	for i := range r.pairs {
 		s.enter(start, &r.pairs[i])
 	}
@@ -50,6 +51,7 @@ func (s *schedule) deleteService(now time.Duration, key types.NamespacedName) bo
 	}
 	delete(s.rows, port)
 	delete(s.ports, key)
+	delete(s.stirs, port)
 	s.weigh(r, -1)
 
 	maps.DeleteFunc(s.vacancies, func(_ uint16, v vacancy) bool { return v.settled <= now })
@@ -102,7 +104,7 @@ func (s *schedule) assign(now time.Duration, addresses []netip.Addr, heartbeat t
 		}
 	}
 	for _, p := range fresh {
-		s.enter(now, p)
+		s.enter(max(now, p.row.opens), p)
 	}
 }
 
@@ -137,13 +139,23 @@ func (s *schedule) enter(now time.Duration, p *pair) {
 	}
 	s.pending++
 	s.newRound(p)
-	spread := time.Duration(float64(fastest) * (s.stretch - 1))
-	s.plan(p, now+share(spread, p.phase))
+	s.plan(p, now+s.spread(p))
+}
+
+// spread returns how long p keeps from being probed when all observers of its
+// app have reason to.
+func (s *schedule) spread(p *pair) time.Duration {
+	return share(time.Duration(float64(fastest)*(s.stretch-1)), p.phase)
 }
 
 // leave ends with a pair.
 func (s *schedule) leave(p *pair) {
+	if p.state == undialled {
+		return
+	}
 	s.queue.take(p)
+	s.heal(p)
+	s.unlook(netip.AddrPortFrom(p.address, p.row.service.port))
 	if p.state == pending {
 		s.pending--
 	}

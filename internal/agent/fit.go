@@ -8,6 +8,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
+	"github.com/exposedapp/exposedapp/internal/probe"
 )
 
 const (
@@ -15,8 +16,9 @@ const (
 	maxBytes = 10_000
 
 	// frame is what the JSON of a report takes beside addresses, node ports and
-	// findings: the generation, the time and the resourceVersion.
-	frame = 300
+	// findings: the generation, the round, the time, the resourceVersion, and the
+	// counts of the probes.
+	frame = 1000
 
 	// maxEntries is how many failures, and how many pending entries, a report
 	// can list.
@@ -29,13 +31,17 @@ const (
 
 // report returns the survey in the form of the API and within its bounds.
 //
-// It says all that is known if that fits. If not, ports that are not dialled no
-// longer interrupt a range, which changes nothing for those that are. If that
-// does not fit either, the failures of the fewest pairs become pending, and
+// It says all that is known if that fits. If not, it leaves out the evidence.
+// After that, ports that are not dialled no longer interrupt a range, which
+// changes nothing for those that are. If that does not fit either, the failures of the fewest pairs become pending, and
 // pending entries as coarse as they must. A reached pair may thus become
 // pending, and a failing one be named as pending too; but nothing ever becomes
 // reached.
 func (s survey) report() v1alpha1.NodeReachabilityStatus {
+	if status := s.status(s.failures, s.pending); fits(status) {
+		return status
+	}
+	s = s.withoutEvidence()
 	if status := s.status(s.failures, s.pending); fits(status) {
 		return status
 	}
@@ -79,9 +85,40 @@ func failure(f finding) v1alpha1.ProbeFailure {
 	return v1alpha1.ProbeFailure{
 		Reason:    string(f.result.Reason),
 		Message:   f.result.Message,
+		Evidence:  f.evidence.status(),
 		NodePorts: f.ports.String(),
 		Addresses: texts(f.addresses),
 	}
+}
+
+// status returns nil for no evidence.
+func (e evidence) status() *v1alpha1.Evidence {
+	if e == (evidence{}) {
+		return nil
+	}
+	return &v1alpha1.Evidence{Pod: e.pod, ClusterIP: e.clusterIP, KubeProxy: e.kubeProxy}
+}
+
+// withoutEvidence returns the survey with failures that differ in nothing but
+// evidence as one.
+func (s survey) withoutEvidence() survey {
+	type place struct {
+		result  probe.Result
+		address netip.Addr
+	}
+	ports := map[place]nodeport.Set{}
+	for _, f := range s.failures {
+		for _, address := range f.addresses {
+			at := place{f.result, address}
+			ports[at] = ports[at].Union(f.ports)
+		}
+	}
+	var failures []finding
+	for at, set := range ports {
+		failures = append(failures, finding{cause{result: at.result}, []netip.Addr{at.address}, set})
+	}
+	s.failures = merge(failures)
+	return s
 }
 
 func texts(addresses []netip.Addr) []string {

@@ -26,10 +26,15 @@ type loop struct {
 	publish  func(context.Context, v1alpha1.NodeReachabilityStatus) error
 	log      logr.Logger
 	started  time.Time
+	probes   statistics
+
+	// passed is when the loop last looked at the clock.
+	passed time.Duration
 
 	// news are changes to apply, from the watches.
 	news    chan func(now time.Duration)
 	landed  chan landing
+	tried   chan trial
 	written chan error
 	done    chan struct{}
 
@@ -38,6 +43,10 @@ type loop struct {
 	// listed.
 	assignment *assignment
 	services   string
+
+	// rechecked is the newest round of rechecks that the pacer was told of, and
+	// unreadable the newest that could not be read.
+	rechecked, unreadable int64
 
 	// writing is whether a write is under way, outage whether writes fail.
 	writing bool
@@ -48,6 +57,13 @@ type loop struct {
 type landing struct {
 	flight flight
 	result probe.Result
+	took   time.Duration
+}
+
+// trial is the end of an attempt.
+type trial struct {
+	attempt attempt
+	result  probe.Result
 }
 
 func newLoop(
@@ -61,8 +77,10 @@ func newLoop(
 		publish:  publish,
 		log:      log,
 		started:  time.Now(),
+		probes:   newStatistics(time.Now()),
 		news:     make(chan func(time.Duration)),
 		landed:   make(chan landing),
+		tried:    make(chan trial),
 		written:  make(chan error),
 		done:     make(chan struct{}),
 		outage:   outage{action: "write the report"},
@@ -76,9 +94,12 @@ func (l *loop) run(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		now := l.now()
+		l.thaw(now)
+		l.review(now)
+		l.startWays(ctx, now)
 		l.startProbes(ctx, now)
 		l.startWrite(ctx, now)
-		timer.Reset(l.wake() - now)
+		timer.Reset(min(l.wake()-now, pulse))
 		select {
 		case <-ctx.Done():
 			return
@@ -86,7 +107,12 @@ func (l *loop) run(ctx context.Context) {
 		case apply := <-l.news:
 			apply(l.now())
 		case landed := <-l.landed:
+			l.thaw(l.now())
 			l.land(landed)
+		case tried := <-l.tried:
+			if l.schedule.finishWay(l.now(), tried.attempt, tried.result) {
+				l.pacer.note(l.now(), false)
+			}
 		case err := <-l.written:
 			l.finishWrite(err)
 		}
@@ -99,11 +125,42 @@ func (l *loop) now() time.Duration {
 
 // wake returns when there is something to do without any message.
 func (l *loop) wake() time.Duration {
-	due := l.writeDue()
+	_, way := l.schedule.nextWay()
+	due := min(l.writeDue(), way, l.schedule.settleDue(), l.schedule.stirDue())
 	if next, ok := l.schedule.next(); ok {
 		due = min(due, next)
 	}
 	return due
+}
+
+// review does what the results and the time make necessary.
+func (l *loop) review(now time.Duration) {
+	l.schedule.follow(now)
+	if l.schedule.settle(now) {
+		l.pacer.note(now, true)
+	}
+	if done := l.schedule.recheck.done; done != l.rechecked {
+		l.rechecked = done
+		// The first report waits for all pairs anyway.
+		l.pacer.note(now, l.pacer.begun)
+	}
+}
+
+// startWays starts the attempts that are due.
+func (l *loop) startWays(ctx context.Context, now time.Duration) {
+	for {
+		a, ok := l.schedule.startWay(now)
+		if !ok {
+			return
+		}
+		go func() {
+			result := l.prober.Probe(ctx, a.target)
+			select {
+			case l.tried <- trial{a, result}:
+			case <-l.done:
+			}
+		}()
+	}
 }
 
 // post makes the loop apply news.
@@ -123,9 +180,10 @@ func (l *loop) startProbes(ctx context.Context, now time.Duration) {
 			return
 		}
 		go func() {
+			began := time.Now()
 			result := l.prober.Probe(ctx, f.target)
 			select {
-			case l.landed <- landing{f, result}:
+			case l.landed <- landing{f, result, time.Since(began)}:
 			case <-l.done:
 			}
 		}()
@@ -134,15 +192,16 @@ func (l *loop) startProbes(ctx context.Context, now time.Duration) {
 
 func (l *loop) land(landed landing) {
 	now := l.now()
+	l.probes.count(landed.result, landed.took)
 	if change := l.schedule.finish(now, landed.flight, landed.result); change != unchanged {
 		l.pacer.note(now, change == turned)
 	}
 }
 
 // writeDue returns when to write the next report. None is written before the
-// agent knows what to dial.
+// agent knows what to dial, and none while it doubts itself.
 func (l *loop) writeDue() time.Duration {
-	if l.writing || l.assignment == nil || l.services == "" {
+	if l.writing || l.assignment == nil || l.services == "" || l.schedule.doubt.open {
 		return never
 	}
 	return l.pacer.due(l.schedule.pending == 0)
@@ -155,8 +214,10 @@ func (l *loop) startWrite(ctx context.Context, now time.Duration) {
 	}
 	status := l.schedule.survey().report()
 	status.ObservedGeneration = l.assignment.generation
+	status.RecheckRound = l.schedule.recheck.done
 	status.ServicesResourceVersion = l.services
 	status.RenewTime = new(metav1.NowMicro())
+	status.Probes = l.probes.status()
 	l.pacer.write(now)
 	l.writing = true
 	go func() {
@@ -186,6 +247,9 @@ func (l *loop) finishWrite(err error) {
 // assign follows a new assignment.
 func (l *loop) assign(now time.Duration, a assignment) {
 	var refusedBefore []string
+	// A request alone has its answer reported, not its arrival: that would hold
+	// up the answer.
+	onlyRecheck := false
 	switch before := l.assignment; {
 	case before == nil:
 		l.pacer.forget()
@@ -193,16 +257,40 @@ func (l *loop) assign(now time.Duration, a assignment) {
 		return
 	default:
 		refusedBefore = before.refused
+		onlyRecheck = before.uid == a.uid && before.heartbeat == a.heartbeat &&
+			slices.Equal(before.addresses, a.addresses) &&
+			a.unreadable == nil && a.recheck.round > l.schedule.recheck.round
 	}
 	for _, address := range a.refused {
 		if !slices.Contains(refusedBefore, address) {
 			l.log.Info("Refusing to dial an address that is no node's", "address", address)
 		}
 	}
+	if l.assignment == nil || l.assignment.uid != a.uid {
+		l.schedule.recheck, l.rechecked, l.unreadable = recheck{}, 0, 0
+	}
 	l.assignment = &a
+	l.schedule.own = a.own
 	l.schedule.assign(now, a.addresses, a.heartbeat)
 	l.pacer.follow(now, a.heartbeat)
-	l.pacer.note(now, false)
+	if !onlyRecheck {
+		l.pacer.note(now, false)
+	}
+	l.look(now)
+}
+
+// look follows a request for newer results, once all Services are known.
+func (l *loop) look(now time.Duration) {
+	if l.assignment == nil || l.services == "" {
+		return
+	}
+	request, err := l.assignment.recheck, l.assignment.unreadable
+	if err == nil {
+		l.schedule.look(now, request)
+	} else if request.round != l.unreadable {
+		l.unreadable = request.round
+		l.log.Error(err, "Ignoring a request for newer results")
+	}
 }
 
 // list takes all Services there are, as of version.
@@ -215,6 +303,7 @@ func (l *loop) list(now time.Duration, services []service, version string) {
 	if l.schedule.replaceServices(now, services) || first {
 		l.pacer.note(now, false)
 	}
+	l.look(now)
 }
 
 // update takes a Service, as of version.

@@ -28,8 +28,9 @@ type bubble struct {
 	mu sync.Mutex
 	// behave is what an address does: answer after a while, with a result.
 	behave map[netip.AddrPort]behaviour
-	// dials is how often each address was dialled.
+	// dials is how often each address was dialled, and latest when last.
 	dials    map[netip.AddrPort]int
+	latest   map[netip.AddrPort]time.Time
 	most     int
 	underWay int
 
@@ -60,6 +61,7 @@ func inBubble(t *testing.T, test func(t *testing.T, b *bubble)) {
 			g:      NewWithT(t),
 			behave: map[netip.AddrPort]behaviour{},
 			dials:  map[netip.AddrPort]int{},
+			latest: map[netip.AddrPort]time.Time{},
 			api:    func() error { return nil },
 		}
 		log := funcr.New(func(_, args string) { b.logs = append(b.logs, args) }, funcr.Options{})
@@ -79,6 +81,7 @@ func (b *bubble) Probe(ctx context.Context, target probe.Target) probe.Result {
 	b.mu.Lock()
 	does := b.behave[target.Address]
 	b.dials[target.Address]++
+	b.latest[target.Address] = time.Now()
 	b.underWay++
 	b.most = max(b.most, b.underWay)
 	b.mu.Unlock()
@@ -114,6 +117,13 @@ func (b *bubble) dialled(address string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.dials[netip.MustParseAddrPort(address)]
+}
+
+// lastDial returns when address was dialled last.
+func (b *bubble) lastDial(address string) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.latest[netip.MustParseAddrPort(address)]
 }
 
 // attempted returns the number of writes, with those that failed.
@@ -159,6 +169,12 @@ func (b *bubble) assign(generation int64, heartbeat time.Duration, texts ...stri
 	b.loop.post(func(now time.Duration) {
 		b.loop.assign(now, assignment{generation: generation, heartbeat: heartbeat, addresses: addresses(texts...)})
 	})
+}
+
+// follow gives the loop an assignment that an API server may hold.
+func (b *bubble) follow(reachability *v1alpha1.NodeReachability) {
+	a := assignmentOf(reachability)
+	b.loop.post(func(now time.Duration) { b.loop.assign(now, a) })
 }
 
 // list gives the loop all Services.
@@ -331,7 +347,7 @@ func TestNewServiceIsOneReport(t *testing.T) {
 }
 
 // TestHeartbeat: a steady state is renewed up to a tenth early, and nothing in
-// the report changes but the time.
+// the report changes but the time and the counts of probes.
 func TestHeartbeat(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
 		b.steady()
@@ -342,6 +358,7 @@ func TestHeartbeat(t *testing.T) {
 			b.g.Expect(gap).To(And(BeNumerically(">=", 9*time.Second), BeNumerically("<=", 10*time.Second)))
 			before, after := reports[i].status, w.status
 			before.RenewTime, after.RenewTime = nil, nil
+			before.Probes, after.Probes = nil, nil
 			b.g.Expect(after).To(Equal(before))
 		}
 		b.g.Expect(b.logs).To(BeEmpty())

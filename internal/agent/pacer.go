@@ -68,6 +68,13 @@ func (p *pacer) note(now time.Duration, turned bool) {
 	}
 }
 
+// restart makes the pacer begin as it did when the agent started.
+func (p *pacer) restart(now time.Duration) {
+	p.forget()
+	p.begun, p.beat, p.gap = false, never, 0
+	p.note(now, false)
+}
+
 // forget drops the changes of a time in which there was nothing to report to.
 func (p *pacer) forget() {
 	p.urgent, p.calm = never, never

@@ -14,9 +14,15 @@ import (
 // ascending: that it fails with result, or, for the zero result, that it is
 // pending.
 type finding struct {
-	result    probe.Result
+	cause
 	addresses []netip.Addr
 	ports     nodeport.Set
+}
+
+// cause is how a pair fails, and what is known of other ways.
+type cause struct {
+	result   probe.Result
+	evidence evidence
 }
 
 // survey is what is known of all pairs. A pair of addresses and of the ports
@@ -31,7 +37,7 @@ type survey struct {
 // survey sums up the schedule.
 func (s *schedule) survey() survey {
 	var ipv4, ipv6 []uint16
-	found := make([]map[probe.Result][]uint16, len(s.addresses))
+	found := make([]map[cause][]uint16, len(s.addresses))
 	for _, port := range slices.Sorted(maps.Keys(s.rows)) {
 		r := s.rows[port]
 		if r.service.ipv4 {
@@ -43,16 +49,17 @@ func (s *schedule) survey() survey {
 		for i := range r.pairs {
 			if p := &r.pairs[i]; p.state == pending || p.state == failing {
 				if found[i] == nil {
-					found[i] = map[probe.Result][]uint16{}
+					found[i] = map[cause][]uint16{}
 				}
-				found[i][p.result] = append(found[i][p.result], port)
+				why := s.causeOf(p)
+				found[i][why] = append(found[i][why], port)
 			}
 		}
 	}
 	var findings []finding
 	for i, address := range s.addresses {
-		for result, ports := range found[i] {
-			findings = append(findings, finding{result, []netip.Addr{address}, nodeport.Of(ports...)})
+		for cause, ports := range found[i] {
+			findings = append(findings, finding{cause, []netip.Addr{address}, nodeport.Of(ports...)})
 		}
 	}
 	findings = merge(findings)
@@ -67,6 +74,14 @@ func (s *schedule) survey() survey {
 		failures:  findings[proven:],
 		pending:   findings[:proven],
 	}
+}
+
+// causeOf returns the zero cause for a pair that does not fail.
+func (s *schedule) causeOf(p *pair) cause {
+	if p.state != failing {
+		return cause{}
+	}
+	return cause{p.result, s.evidenceOf(p)}
 }
 
 // dialled returns the ports that are dialled on at least one of addresses.
@@ -88,17 +103,20 @@ func merge(findings []finding) []finding {
 		return cmp.Or(
 			cmp.Compare(a.result.Reason, b.result.Reason),
 			cmp.Compare(a.result.Message, b.result.Message),
+			cmp.Compare(a.evidence.pod, b.evidence.pod),
+			cmp.Compare(a.evidence.clusterIP, b.evidence.clusterIP),
+			cmp.Compare(a.evidence.kubeProxy, b.evidence.kubeProxy),
 			slices.CompareFunc(a.addresses, b.addresses, netip.Addr.Compare),
 		)
 	})
 	type kind struct {
-		result probe.Result
-		ports  string
+		cause
+		ports string
 	}
 	var merged []finding
 	seen := map[kind]int{}
 	for _, f := range findings {
-		k := kind{f.result, f.ports.String()}
+		k := kind{f.cause, f.ports.String()}
 		if i, ok := seen[k]; ok {
 			merged[i].addresses = append(merged[i].addresses, f.addresses...)
 			continue

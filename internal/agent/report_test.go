@@ -194,9 +194,10 @@ func FuzzReport(f *testing.F) {
 		g.Expect(len(report.Addresses)).To(BeNumerically("<=", 64))
 		g.Expect(len(report.Failures)).To(BeNumerically("<=", 128))
 		g.Expect(len(report.Pending)).To(BeNumerically("<=", 128))
-		report.ObservedGeneration = 1 << 62
+		report.ObservedGeneration, report.RecheckRound = 1<<62, 1<<62
 		report.RenewTime = new(metav1.NowMicro())
 		report.ServicesResourceVersion = strings.Repeat("9", 64)
+		report.Probes = crowdedStatistics().status()
 		text, err := json.Marshal(report)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(len(text)).To(BeNumerically("<=", 10_000))
@@ -233,7 +234,7 @@ func randomSchedule(random *rand.Rand, apps, ipv4, ipv6 int, trouble float64) *s
 	for _, node := range nodes {
 		hosts[node] = random.Float64() < trouble/3
 	}
-	return known(nodes, services, func(svc service, node netip.Addr) (state, probe.Result) {
+	s := known(nodes, services, func(svc service, node netip.Addr) (state, probe.Result) {
 		if !ports[svc.port] && !hosts[node] && random.Float64() >= trouble/3 {
 			return reached, probe.Result{}
 		}
@@ -243,6 +244,11 @@ func randomSchedule(random *rand.Rand, apps, ipv4, ipv6 int, trouble float64) *s
 		}
 		return failing, result
 	})
+	words := []string{"", v1alpha1.EvidenceReached, v1alpha1.ReasonConnectionRefused, v1alpha1.ReasonTimeout}
+	for _, tried := range s.tracking.tried {
+		tried.word = words[random.IntN(len(words))]
+	}
+	return s
 }
 
 // mistakes are the pairs of which report says what it may not say. It may say

@@ -74,8 +74,12 @@ type pair struct {
 	// result is why a failing pair fails.
 	result probe.Result
 
-	// since is when a failing pair began to fail.
+	// since is when a failing pair began to fail, or, if that was later, when it
+	// was given reason to recover.
 	since time.Duration
+
+	// started is when the newest probe began.
+	started time.Duration
 
 	// due is when the next probe starts, if the pair is in the queue.
 	due time.Duration
@@ -95,12 +99,25 @@ type pair struct {
 	// failed are the failures in a row, and inFlight the probes under way, of
 	// this round.
 	failed, inFlight uint8
+
+	// slow is whether the last answer took so long that the lack of one says
+	// little, troubled whether the pair failed to answer in this round, doubted
+	// whether a pending pair was reached before a doubt, and ailing whether
+	// evidence about it is gathered.
+	slow, troubled, doubted, ailing bool
 }
 
 // row is a Service and its pairs, one for each address of the schedule.
 type row struct {
 	service service
 	pairs   []pair
+
+	// opens is when the first probe may be.
+	opens time.Duration
+
+	// changed is when the endpoints changed last, and stirred when the row was
+	// last probed for that.
+	changed, stirred time.Duration
 }
 
 // vacancy is the Service that a port belonged to before.
@@ -125,6 +142,8 @@ type schedule struct {
 	limit     int
 	heartbeat time.Duration
 	addresses []netip.Addr
+	// own are the addresses of the node itself.
+	own       []netip.Addr
 	rows      map[uint16]*row
 	ports     map[types.NamespacedName]uint16
 	vacancies map[uint16]vacancy
@@ -139,6 +158,17 @@ type schedule struct {
 	rounds   uint64
 	inFlight int
 	pending  int
+
+	recheck recheck
+	doubt   doubt
+	// sweepable is when a doubt may next make pairs due.
+	sweepable time.Duration
+
+	// endpoints are by Service and name of the EndpointSlice, nil until all have
+	// been listed, and stirs is when to probe ports because theirs changed.
+	endpoints map[types.NamespacedName]map[string]endpoints
+	stirs     map[uint16]time.Duration
+	tracking  tracking
 }
 
 // newSchedule returns an empty schedule for the agent on node, which runs at
@@ -151,6 +181,8 @@ func newSchedule(node string, limit int) *schedule {
 		rows:      map[uint16]*row{},
 		ports:     map[types.NamespacedName]uint16{},
 		vacancies: map[uint16]vacancy{},
+		stirs:     map[uint16]time.Duration{},
+		tracking:  newTracking(),
 		stretch:   1,
 	}
 }
@@ -162,9 +194,13 @@ func (s *schedule) start(now time.Duration) (flight, bool) {
 		return flight{}, false
 	}
 	p := s.queue[0]
+	if p.state == reached && p.inFlight > 0 && !p.slow && now-p.started >= hedgeDelay {
+		s.trouble(now, p)
+	}
+	p.started = now
 	p.inFlight++
 	s.inFlight++
-	if p.state == reached && p.failed+p.inFlight < p.row.service.threshold {
+	if (p.state == reached || p.doubted) && p.failed+p.inFlight < p.row.service.threshold {
 		s.plan(p, now+hedgeDelay)
 	} else {
 		s.queue.take(p)
@@ -192,6 +228,7 @@ func (s *schedule) next() (time.Duration, bool) {
 // finish takes the result of a probe that start returned.
 func (s *schedule) finish(now time.Duration, f flight, result probe.Result) change {
 	s.inFlight--
+	s.prove(f, result)
 	p := s.pair(f.target.Address)
 	if p == nil || p.round != f.round {
 		return unchanged
@@ -200,8 +237,13 @@ func (s *schedule) finish(now time.Duration, f flight, result probe.Result) chan
 	threshold := p.row.service.threshold
 	if result.Reached() {
 		s.newRound(p)
+		p.slow = now-f.started > hedgeDelay
 		s.plan(p, s.tick(now, p))
+		s.looked(now, p, f.started)
 		return s.conclude(p, reached, result)
+	}
+	if p.state == reached {
+		s.trouble(now, p)
 	}
 	p.failed = min(p.failed+1, threshold)
 	if p.failed < threshold && p.state != failing {
@@ -214,6 +256,7 @@ func (s *schedule) finish(now time.Duration, f flight, result probe.Result) chan
 		p.since = now
 	}
 	s.plan(p, max(now+fastest, f.started+s.pace(now, p)))
+	s.looked(now, p, f.started)
 	if result.Reason == probe.NotDialled {
 		return s.conclude(p, pending, probe.Result{})
 	}
@@ -222,7 +265,13 @@ func (s *schedule) finish(now time.Duration, f flight, result probe.Result) chan
 
 // conclude sets what is known of p.
 func (s *schedule) conclude(p *pair, known state, result probe.Result) change {
-	before := p.state
+	before, doubted := p.state, p.doubted
+	p.doubted = false
+	if known == failing {
+		s.ail(p)
+	} else {
+		s.heal(p)
+	}
 	if before == known && p.result == result {
 		return unchanged
 	}
@@ -230,7 +279,7 @@ func (s *schedule) conclude(p *pair, known state, result probe.Result) change {
 	s.setState(p, known)
 	p.result = result
 	switch {
-	case before == pending:
+	case before == pending && !doubted:
 		return proven
 	case alike:
 		return unchanged
@@ -259,7 +308,7 @@ func (s *schedule) setState(p *pair, known state) {
 // newRound makes p forget its failures and the probes under way.
 func (s *schedule) newRound(p *pair) {
 	s.rounds++
-	p.round, p.failed, p.inFlight = s.rounds, 0, 0
+	p.round, p.failed, p.inFlight, p.troubled = s.rounds, 0, 0, false
 }
 
 // plan sets the next probe of p.
@@ -269,7 +318,7 @@ func (s *schedule) plan(p *pair, due time.Duration) {
 }
 
 func confirmAfter(p *pair) time.Duration {
-	if p.state == pending {
+	if p.state == pending && !p.doubted {
 		return patience
 	}
 	return confirmDelay

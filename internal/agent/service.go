@@ -29,6 +29,9 @@ type service struct {
 	// routing stands for what decides which pods get the traffic.
 	routing uint64
 
+	// clusterIPs are the Service's, of IPv4 and of IPv6, with its port.
+	clusterIPs [2]netip.AddrPort
+
 	settings
 }
 
@@ -70,7 +73,34 @@ func serviceOf(svc *corev1.Service) (service, bool) {
 		ipv6:     slices.Contains(svc.Spec.IPFamilies, corev1.IPv6Protocol),
 		routing:  routing.Sum64(),
 		settings: settingsOf(svc.Annotations[v1alpha1.ProbeAnnotation]),
+
+		clusterIPs: clusterIPsOf(svc, uint16(port.Port)),
 	}, true
+}
+
+// clusterIPsOf returns the cluster IPs of svc, IPv4 first. One that it lacks is
+// the zero AddrPort.
+func clusterIPsOf(svc *corev1.Service, port uint16) (found [2]netip.AddrPort) {
+	for _, text := range svc.Spec.ClusterIPs {
+		// A headless Service has None.
+		if address, err := netip.ParseAddr(text); err == nil {
+			found[familyIndex(address.Is6())] = netip.AddrPortFrom(address, port)
+		}
+	}
+	return found
+}
+
+// clusterIP returns the cluster IP of a family, the zero AddrPort if there is
+// none.
+func (s service) clusterIP(ipv6 bool) netip.AddrPort {
+	return s.clusterIPs[familyIndex(ipv6)]
+}
+
+func familyIndex(ipv6 bool) int {
+	if ipv6 {
+		return 1
+	}
+	return 0
 }
 
 func ownedByExposedApp(svc *corev1.Service) bool {

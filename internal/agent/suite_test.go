@@ -12,6 +12,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -53,6 +54,7 @@ var _ = BeforeSuite(func() {
 
 	types := runtime.NewScheme()
 	Expect(corev1.AddToScheme(types)).To(Succeed())
+	Expect(discoveryv1.AddToScheme(types)).To(Succeed())
 	Expect(v1alpha1.AddToScheme(types)).To(Succeed())
 	k8s, err = client.New(config, client.Options{Scheme: types})
 	Expect(err).NotTo(HaveOccurred())

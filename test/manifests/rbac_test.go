@@ -72,6 +72,7 @@ var _ = Describe("A role", func() {
 		}, everywhere...)),
 		Entry("the agent", "exposedapp-agent", system, []string{
 			"services: get list watch",
+			"discovery.k8s.io/endpointslices: get list watch",
 			"exposedapp.dev/nodereachabilities: get list watch",
 			"exposedapp.dev/nodereachabilities/status: patch",
 		}),

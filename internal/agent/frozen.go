@@ -1,0 +1,50 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/exposedapp/exposedapp/internal/probe"
+)
+
+const (
+	// pulse is how often the loop looks at the clock at least.
+	pulse = time.Second
+
+	// frozenTime is how long the loop may be without a look at the clock. If it
+	// is longer, the process was stopped, and so were its probes: their timeouts
+	// are over although nobody waited for an answer.
+	frozenTime = 10 * time.Second
+)
+
+// thaw looks at the clock. If the process was stopped, the agent begins anew as
+// after a restart.
+func (l *loop) thaw(now time.Duration) {
+	frozen := now - l.passed
+	l.passed = now
+	if frozen < frozenTime {
+		return
+	}
+	l.log.Info("Beginning anew, because the process did not run for a while", "seconds", int(frozen.Seconds()))
+	l.schedule.forget(now)
+	l.pacer.restart(now)
+}
+
+// forget makes all pairs pending. Probes under way count no more.
+func (s *schedule) forget(now time.Duration) {
+	s.doubt.open = false
+	var all []*pair
+	for _, r := range s.rows {
+		for i := range r.pairs {
+			p := &r.pairs[i]
+			if p.state == undialled {
+				continue
+			}
+			s.heal(p)
+			s.setState(p, pending)
+			s.newRound(p)
+			p.result, p.doubted = probe.Result{}, false
+			all = append(all, p)
+		}
+	}
+	s.hastenAll(now, all)
+}
