@@ -19,10 +19,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	metricsregistry "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/exposedapp"
+	"github.com/exposedapp/exposedapp/internal/metrics"
 	"github.com/exposedapp/exposedapp/internal/metricsauth"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/topology"
@@ -84,11 +86,15 @@ func run(opts options) error {
 	}); err != nil {
 		return fmt.Errorf("set up exposedapp: %w", err)
 	}
-	nodes := &topology.Reconciler{Client: mgr.GetClient()}
+	nodes := &topology.Reconciler{Client: mgr.GetClient(), Rechecks: apps.Matrix}
 	if err := nodes.SetupWithManager(mgr, controller.Options{
 		EnableWarmup: &warm, ReconciliationTimeout: time.Minute,
 	}); err != nil {
 		return fmt.Errorf("set up topology: %w", err)
+	}
+	statuses := metrics.New(mgr.GetCache(), mgr.Elected(), clock.RealClock{})
+	if err := metricsregistry.Registry.Register(statuses); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
 	}
 	return mgr.Start(ctx)
 }

@@ -134,8 +134,8 @@ func TestTrimEndpointSlice(t *testing.T) {
 	}
 	slice, untouched := full(), full()
 	trimEndpointSlice(slice)
-	g.Expect(readyEndpoints([]discoveryv1.EndpointSlice{*slice})).
-		To(Equal(readyEndpoints([]discoveryv1.EndpointSlice{*untouched})))
+	g.Expect(endpointsOf([]discoveryv1.EndpointSlice{*slice})).
+		To(Equal(endpointsOf([]discoveryv1.EndpointSlice{*untouched})))
 	g.Expect(serviceOf(t.Context(), slice)).To(Equal(serviceOf(t.Context(), untouched)))
 	g.Expect(slice.Endpoints).To(HaveEach(HaveField("Addresses", BeEmpty())))
 	g.Expect(slice.Ports).To(BeEmpty())

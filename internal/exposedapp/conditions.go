@@ -126,14 +126,17 @@ func reachableCondition(seen *observed, allocated metav1.Condition) metav1.Condi
 	worst := worst(seen.verdicts)
 	switch {
 	case summary.Expected > 0 && summary.Reachable == summary.Expected:
+		message := fmt.Sprintf("every expected node answers on node port %d", held)
 		for i := range seen.verdicts {
-			if verdict := &seen.verdicts[i]; verdict.Reason == v1alpha1.ReasonReachableFromSelfOnly {
+			switch verdict := &seen.verdicts[i]; verdict.Reason {
+			case v1alpha1.ReasonReachableFromSelfOnly:
 				return is(metav1.ConditionTrue, verdict.Reason, verdict.Message)
+			case v1alpha1.ReasonSuspectObserver:
+				return is(metav1.ConditionTrue, v1alpha1.ReasonAllReachable, message+"; "+verdict.Message)
 			}
 		}
-		return is(metav1.ConditionTrue, v1alpha1.ReasonAllReachable,
-			fmt.Sprintf("every expected node answers on node port %d", held))
-	case !seen.endpoints.Any():
+		return is(metav1.ConditionTrue, v1alpha1.ReasonAllReachable, message)
+	case !seen.endpoints.Ready() && (worst == nil || worst.Reason != v1alpha1.ReasonNotServed):
 		return is(metav1.ConditionFalse, v1alpha1.ReasonNoReadyEndpoints,
 			"no pod of the app is ready, so no node can answer")
 	case worst == nil:

@@ -1,25 +1,139 @@
 package exposedapp
 
 import (
+	"cmp"
+	"fmt"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// recordTransitions records an Event for every condition that changed its
-// status or reason, under the condition's own reason.
-func (r *Reconciler) recordTransitions(app *v1alpha1.ExposedApp, conditions []metav1.Condition) {
-	for _, condition := range conditions {
-		before := meta.FindStatusCondition(app.Status.Conditions, condition.Type)
-		if before != nil && before.Status == condition.Status && before.Reason == condition.Reason {
+// maxNodeEvents bounds the Events about single nodes that one change of the
+// status brings. One more sums up the rest.
+const maxNodeEvents = 5
+
+// transition is what an Event tells of an ExposedApp.
+type transition struct {
+	// node is the name of the Node that it is about, empty for the app alone.
+	node string
+
+	// kind is the type of the Event, Normal or Warning.
+	kind string
+
+	// reason is that of a condition or of a row, and action which of them it is
+	// about. Events of one object that agree in type, reason, action and node are
+	// counted on the first of them, and their notes are lost.
+	reason, action string
+
+	note string
+}
+
+// recordTransitions records what changed from one status to the next.
+func (r *Reconciler) recordTransitions(app *v1alpha1.ExposedApp, next *v1alpha1.ExposedAppStatus) {
+	told := append(conditionTransitions(&app.Status, next), nodeTransitions(&app.Status, next)...)
+	for _, t := range told {
+		var related runtime.Object
+		if t.node != "" {
+			related = &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: t.node}
+		}
+		r.Recorder.Eventf(app, related, t.kind, t.reason, t.action, "%s", t.note)
+	}
+}
+
+// conditionTransitions returns the conditions that changed their status or
+// reason, each under its own reason. The end of Reconciling or Stalled has none:
+// that of another condition which came with it tells why.
+func conditionTransitions(before, after *v1alpha1.ExposedAppStatus) []transition {
+	var told []transition
+	for _, condition := range after.Conditions {
+		old := meta.FindStatusCondition(before.Conditions, condition.Type)
+		if old != nil && old.Status == condition.Status && old.Reason == condition.Reason {
 			continue
 		}
 		kind := corev1.EventTypeNormal
 		if condition.Type == v1alpha1.ConditionStalled || condition.Status == metav1.ConditionFalse {
 			kind = corev1.EventTypeWarning
 		}
-		r.Recorder.Eventf(app, nil, kind, condition.Reason, condition.Type, "%s", condition.Message)
+		told = append(told, transition{
+			kind: kind, reason: condition.Reason, action: condition.Type, note: condition.Message,
+		})
 	}
+	return told
+}
+
+// nodeTransitions returns the expected nodes that no longer answer, or do not
+// from the start, and those that answer again. A first answer is no transition.
+// Nor is a node that became Unknown or is no longer expected: whether it answers
+// is not known to have changed.
+func nodeTransitions(before, after *v1alpha1.ExposedAppStatus) []transition {
+	type key struct {
+		node   string
+		family corev1.IPFamily
+	}
+	old := make(map[key]*v1alpha1.NodeVerdict, len(before.Nodes))
+	for i := range before.Nodes {
+		old[key{before.Nodes[i].Node, before.Nodes[i].Family}] = &before.Nodes[i]
+	}
+	var down, up []transition
+	for i := range after.Nodes {
+		row := &after.Nodes[i]
+		was, listed := old[key{row.Node, row.Family}]
+		failed := listed && failing(was)
+		switch {
+		case failing(row) && !failed && (listed || !overfull(before)):
+			down = append(down, rowTransition(row, corev1.EventTypeWarning, "does not answer"))
+		case failed && row.Expected && row.State == v1alpha1.NodeReachable:
+			up = append(up, rowTransition(row, corev1.EventTypeNormal, "answers again"))
+		}
+	}
+	return summed(down, up, after.Reachability)
+}
+
+// failing tells whether a node is at fault. Where no pod is ready no node can
+// answer, and the Event of the condition says so once for all of them.
+func failing(row *v1alpha1.NodeVerdict) bool {
+	return row.Expected && row.State == v1alpha1.NodeUnreachable && row.Reason != v1alpha1.ReasonNoReadyEndpoints
+}
+
+// overfull tells whether rows of unreachable nodes may be missing in a status:
+// they come first, so only where there is room for nothing else.
+func overfull(status *v1alpha1.ExposedAppStatus) bool {
+	listed := len(status.Nodes)
+	return status.NodesOmitted > 0 && (listed == 0 || rank(&status.Nodes[listed-1]) == 0)
+}
+
+func rowTransition(row *v1alpha1.NodeVerdict, kind, what string) transition {
+	note := fmt.Sprintf("node %s (%s %s) %s", row.Node, row.Family, row.Address, what)
+	if row.Message != "" {
+		note += ": " + row.Message
+	}
+	return transition{
+		node:   row.Node,
+		kind:   kind,
+		reason: cmp.Or(row.Reason, string(row.State)),
+		action: "Reach" + string(row.Family),
+		note:   note,
+	}
+}
+
+// summed returns the first transitions, those for the worse before those for the
+// better, and one for the rest.
+func summed(down, up []transition, all *v1alpha1.ReachabilitySummary) []transition {
+	told := append(down, up...)
+	if len(told) <= maxNodeEvents {
+		return told
+	}
+	rest := transition{
+		kind: corev1.EventTypeNormal, reason: string(v1alpha1.NodeReachable), action: "Reach",
+		note: fmt.Sprintf("%d more nodes do not answer and %d more answer again; %s of the expected nodes answer",
+			max(0, len(down)-maxNodeEvents), min(len(up), len(told)-maxNodeEvents), all.Summary),
+	}
+	if len(down) > maxNodeEvents {
+		rest.kind, rest.reason = corev1.EventTypeWarning, v1alpha1.ReasonNodesUnreachable
+	}
+	return append(told[:maxNodeEvents:maxNodeEvents], rest)
 }

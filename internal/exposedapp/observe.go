@@ -53,7 +53,7 @@ func (r *Reconciler) observe(
 		client.MatchingFields{serviceIndex: app.Name}); err != nil {
 		return 0, fmt.Errorf("list endpoint slices: %w", err)
 	}
-	seen.endpoints = readyEndpoints(endpointSlices.Items)
+	seen.endpoints = endpointsOf(endpointSlices.Items)
 
 	var nodes corev1.NodeList
 	if err := r.Client.List(ctx, &nodes); err != nil {
@@ -107,23 +107,27 @@ func subject(app *v1alpha1.ExposedApp, seen *observed) reachability.App {
 		ResourceVersion: seen.service.ResourceVersion,
 		Families:        spec.IPFamilies,
 		Endpoints:       seen.endpoints,
+		Period:          time.Duration(app.Spec.Probe.PeriodSeconds) * time.Second,
 		Known:           app.Status.ObservedGeneration > 0 && app.Status.NodePort == identity.NodePort,
 	}
 }
 
-// readyEndpoints returns the nodes that run a ready pod, per IP family.
-func readyEndpoints(items []discoveryv1.EndpointSlice) reachability.Endpoints {
+// endpointsOf returns the nodes that run a pod which can serve, per IP family,
+// and whether one there is ready.
+func endpointsOf(items []discoveryv1.EndpointSlice) reachability.Endpoints {
 	endpoints := make(reachability.Endpoints, 2)
 	for i := range items {
 		family := corev1.IPFamily(items[i].AddressType)
 		for _, endpoint := range items[i].Endpoints {
-			if !ptr.Deref(endpoint.Conditions.Ready, true) {
+			ready := ptr.Deref(endpoint.Conditions.Ready, true)
+			if !ready && !ptr.Deref(endpoint.Conditions.Serving, ready) {
 				continue
 			}
 			if endpoints[family] == nil {
 				endpoints[family] = make(map[string]bool)
 			}
-			endpoints[family][ptr.Deref(endpoint.NodeName, "")] = true
+			node := ptr.Deref(endpoint.NodeName, "")
+			endpoints[family][node] = endpoints[family][node] || ready
 		}
 	}
 	return endpoints

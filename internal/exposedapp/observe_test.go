@@ -3,6 +3,7 @@ package exposedapp
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -14,18 +15,25 @@ import (
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
-func TestReadyEndpoints(t *testing.T) {
+func TestEndpoints(t *testing.T) {
 	type conditions = discoveryv1.EndpointConditions
 	terminating := conditions{Ready: new(false), Serving: new(true), Terminating: new(true)}
 	tests := map[string]struct {
 		slices []discoveryv1.EndpointSlice
 		want   reachability.Endpoints
+		idle   bool // no pod is ready
 	}{
-		"none":                          {want: reachability.Endpoints{}},
-		"ready":                         {slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(true)})), want: on("a")},
-		"not said, which means ready":   {slices: slicesOf("IPv4", endpoint("a", conditions{})), want: on("a")},
-		"not ready":                     {slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(false)})), want: on()},
-		"on its way out, still serving": {slices: slicesOf("IPv4", endpoint("a", terminating)), want: on()},
+		"none":                        {want: reachability.Endpoints{}, idle: true},
+		"ready":                       {slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(true)})), want: on("a")},
+		"not said, which means ready": {slices: slicesOf("IPv4", endpoint("a", conditions{})), want: on("a")},
+		"not ready":                   {slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(false)})), want: on(), idle: true},
+		"on its way out, still serving": {
+			slices: slicesOf("IPv4", endpoint("a", terminating)),
+			want:   reachability.Endpoints{corev1.IPv4Protocol: {"a": false}}, idle: true,
+		},
+		"one on its way out, one ready on the node": {
+			slices: slicesOf("IPv4", endpoint("a", conditions{}), endpoint("a", terminating)), want: on("a"),
+		},
 		"one ready of two on a node": {
 			slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(false)}), endpoint("a", conditions{})), want: on("a"),
 		},
@@ -42,9 +50,9 @@ func TestReadyEndpoints(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			got := readyEndpoints(test.slices)
+			got := endpointsOf(test.slices)
 			g.Expect(got).To(Equal(test.want))
-			g.Expect(got.Any()).To(Equal(len(test.want) > 0))
+			g.Expect(got.Ready()).NotTo(Equal(test.idle))
 		})
 	}
 }
@@ -84,6 +92,7 @@ func TestSubject(t *testing.T) {
 		ResourceVersion: "42",
 		Families:        []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol},
 		Endpoints:       on("a"),
+		Period:          7 * time.Second,
 	}
 	tests := map[string]struct {
 		status v1alpha1.ExposedAppStatus
@@ -97,6 +106,7 @@ func TestSubject(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			app := gen.ExposedApp("web")
+			app.Spec.Probe.PeriodSeconds = 7
 			app.Status, want.Known = test.status, test.known
 			NewWithT(t).Expect(subject(app, &observed{service: service, endpoints: on("a")})).To(Equal(want))
 		})

@@ -30,7 +30,7 @@ import (
 type Reconciler struct {
 	// Client reads from the cache and owns its fields as v1alpha1.OperatorName.
 	Client client.Client
-	// Recorder records an Event for every transition of a condition.
+	// Recorder records an Event for every transition of a condition or a node.
 	Recorder events.EventRecorder
 	// Matrix holds the reports of the agents.
 	Matrix *reachability.Matrix
@@ -77,6 +77,6 @@ func (r *Reconciler) report(ctx context.Context, app *v1alpha1.ExposedApp, next 
 		// The app may be gone, and another of its name there, by now.
 		return client.IgnoreNotFound(fmt.Errorf("apply status: %w", err))
 	}
-	r.recordTransitions(app, next.Conditions)
+	r.recordTransitions(app, &next)
 	return nil
 }

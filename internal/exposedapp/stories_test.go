@@ -154,6 +154,20 @@ var _ = Describe("An ExposedApp", func() {
 		Expect(kstatusOf(app)(ctx)).To(Equal(kstatus.Failed))
 	})
 
+	It("says that a cluster of one IP family has no two of them", func(ctx context.Context) {
+		app := create(ctx, "web", gen.WithIPFamilyPolicy(corev1.IPFamilyPolicyRequireDualStack))
+		Eventually(conditionOf(app, "Ready")).WithContext(ctx).Should(Equal("False InvalidApp"))
+		Expect(messageOf(ctx, app, "Ready")).To(SatisfyAll(
+			ContainSubstring("spec.ipFamilyPolicy"), ContainSubstring("not configured for dual-stack")))
+		Expect(kstatusOf(app)(ctx)).To(Equal(kstatus.Failed))
+
+		edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.Service.IPFamilyPolicy = corev1.IPFamilyPolicyPreferDualStack })
+		rollOut(ctx, app)
+		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
+		reportAll(ctx)
+		Eventually(conditionOf(app, "Ready")).WithContext(ctx).Should(Equal("True Ready"))
+	})
+
 	It("tells its transitions as Events", func(ctx context.Context) {
 		app := healthy(ctx, "web")
 		Eventually(func(ctx context.Context) ([]string, error) {
@@ -167,6 +181,26 @@ var _ = Describe("An ExposedApp", func() {
 			}
 			return told, err
 		}).WithContext(ctx).Should(ContainElements("PortAllocated Allocated", "Ready Ready", "Reachable AllReachable"))
+	})
+
+	It("tells which node no longer answers, and when it does again, as Events", func(ctx context.Context) {
+		app := healthy(ctx, "web", gen.WithNodePort(31121))
+		told := func(ctx context.Context) ([]string, error) {
+			var events eventsv1.EventList
+			err := k8s.List(ctx, &events, client.InNamespace(namespace))
+			var told []string
+			for _, event := range events.Items {
+				if event.Regarding.Name == app.Name && event.Related != nil {
+					told = append(told, event.Type+" "+event.Reason+" "+event.Related.Kind+" "+event.Related.Name)
+				}
+			}
+			return told, err
+		}
+		reportAll(ctx, failing(31121))
+		Eventually(told).WithContext(ctx).Should(ConsistOf("Warning ConnectionRefused Node node-3"))
+		reportAll(ctx)
+		Eventually(told).WithContext(ctx).Should(ConsistOf(
+			"Warning ConnectionRefused Node node-3", "Normal Reachable Node node-3"))
 	})
 
 	It("is not written while nothing changes, not even by an operator that starts anew", func(ctx context.Context) {

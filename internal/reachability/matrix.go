@@ -15,19 +15,33 @@ import (
 // Matrix holds the newest report of every observer and the apps that they are
 // judged for. It is safe for concurrent use.
 type Matrix struct {
-	mu        sync.RWMutex
+	mu        sync.Mutex
 	reports   map[string]*entry
 	observers map[netip.Addr][]string
 	apps      map[types.NamespacedName]*subject
+
+	// round is the last one given to a request to look again, and requests
+	// tells that there are new ones.
+	round    int64
+	requests chan struct{}
+
+	// epoch counts what may make an observer suspect or clear it.
+	epoch int
 }
 
 // entry is an observer's report and when it came.
 type entry struct {
 	*report
+	// own are the addresses of the observer itself.
+	own map[netip.Addr]bool
+	// asked is the request to look again that stood beside the report.
+	asked     exception
+	round     int64
 	renewTime time.Time
 	received  time.Time
-	lifetime  time.Duration
+	heartbeat time.Duration
 	stale     bool
+	standing  standing
 }
 
 // NewMatrix returns an empty Matrix.
@@ -36,6 +50,7 @@ func NewMatrix() *Matrix {
 		reports:   make(map[string]*entry),
 		observers: make(map[netip.Addr][]string),
 		apps:      make(map[types.NamespacedName]*subject),
+		requests:  make(chan struct{}, 1),
 	}
 }
 
@@ -43,13 +58,18 @@ func NewMatrix() *Matrix {
 func (m *Matrix) Observe(key types.NamespacedName, app App, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.apps[key] = m.apps[key].follow(app, now)
+	before := m.apps[key]
+	if before == nil || before.Service != app.Service {
+		m.epoch++
+	}
+	m.apps[key] = before.follow(app, now)
 }
 
 // Forget drops an app.
 func (m *Matrix) Forget(key types.NamespacedName) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.epoch++
 	delete(m.apps, key)
 }
 
@@ -66,7 +86,7 @@ func (m *Matrix) Report(object *v1alpha1.NodeReachability, now time.Time) ([]typ
 	defer m.mu.Unlock()
 	before := m.reports[object.Name]
 	next := before.follow(object, decoded, now)
-	touched := m.touched(before, next)
+	touched := m.touched(object.Name, before, next)
 	m.replace(object.Name, before, next)
 	return touched, err
 }
@@ -80,7 +100,7 @@ func (m *Matrix) Remove(observer string) []types.NamespacedName {
 		return nil
 	}
 	m.replace(observer, before, nil)
-	return m.touched(before, nil)
+	return m.touched(observer, before, nil)
 }
 
 // Expire silences the reports that became stale and returns the apps on which
@@ -89,14 +109,15 @@ func (m *Matrix) Expire(now time.Time) []types.NamespacedName {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	touched := make(map[types.NamespacedName]struct{})
-	for _, entry := range m.reports {
-		if entry.stale || now.Sub(entry.received) < entry.lifetime {
+	for observer, entry := range m.reports {
+		if entry.stale || now.Sub(entry.received) < staleHeartbeats*entry.heartbeat {
 			continue
 		}
-		for _, key := range m.touched(entry, nil) {
+		for _, key := range m.touched(observer, entry, nil) {
 			touched[key] = struct{}{}
 		}
 		entry.stale = true
+		m.epoch++
 	}
 	keys := make([]types.NamespacedName, 0, len(touched))
 	for key := range touched {
@@ -110,9 +131,15 @@ func (m *Matrix) Expire(now time.Time) []types.NamespacedName {
 // clock; from then on by the operator's, so that clocks that differ do no harm.
 func (e *entry) follow(object *v1alpha1.NodeReachability, decoded *report, now time.Time) *entry {
 	next := &entry{
-		report:   decoded,
-		received: now,
-		lifetime: staleHeartbeats * time.Duration(object.Spec.HeartbeatSeconds) * time.Second,
+		report:    decoded,
+		own:       ownAddresses(object),
+		received:  now,
+		heartbeat: time.Duration(object.Spec.HeartbeatSeconds) * time.Second,
+	}
+	if recheck := object.Spec.Recheck; recheck != nil {
+		next.round = recheck.Round
+		// A request that cannot be read asks for nothing.
+		next.asked, _ = decodeException(recheck.NodePorts, recheck.Addresses)
 	}
 	if object.Status.RenewTime != nil {
 		next.renewTime = object.Status.RenewTime.Time
@@ -123,11 +150,27 @@ func (e *entry) follow(object *v1alpha1.NodeReachability, decoded *report, now t
 	case e != nil && next.renewTime.Equal(e.renewTime):
 		next.received = e.received
 	}
-	next.stale = now.Sub(next.received) >= next.lifetime
+	next.stale = now.Sub(next.received) >= staleHeartbeats*next.heartbeat
 	return next
 }
 
+func ownAddresses(object *v1alpha1.NodeReachability) map[netip.Addr]bool {
+	own := make(map[netip.Addr]bool, 2)
+	for _, target := range object.Spec.Targets {
+		if target.Node != object.Name {
+			continue
+		}
+		for _, text := range target.Addresses {
+			if address, err := netip.ParseAddr(text); err == nil {
+				own[address] = true
+			}
+		}
+	}
+	return own
+}
+
 func (m *Matrix) replace(observer string, before, next *entry) {
+	m.epoch++
 	if before != nil {
 		for address := range before.addresses {
 			others := m.observers[address]
@@ -153,14 +196,15 @@ func (m *Matrix) replace(observer string, before, next *entry) {
 }
 
 // touched returns the apps on which two successive reports of one observer
-// differ.
-func (m *Matrix) touched(before, next *entry) []types.NamespacedName {
+// differ, or for which the later one answers a request to look again.
+func (m *Matrix) touched(observer string, before, next *entry) []types.NamespacedName {
 	before, next = speaking(before), speaking(next)
 	changed := differing(before.report, next.report)
 	var keys []types.NamespacedName
 	for key, app := range m.apps {
 		if changed.Contains(uint16(app.Service.NodePort)) ||
-			covers(next.version, app.since) != covers(before.version, app.since) {
+			covers(next.version, app.since) != covers(before.version, app.since) ||
+			app.awaits(observer, before.recheckRound, next.recheckRound) {
 			keys = append(keys, key)
 		}
 	}
@@ -173,6 +217,14 @@ func speaking(e *entry) *entry {
 		return &entry{report: &report{}}
 	}
 	return e
+}
+
+// about returns the observer's word on an app at an address.
+func (e *entry) about(address netip.Addr, app *subject) (word, *exception) {
+	if e.stale || !covers(e.version, app.since) {
+		return silent, nil
+	}
+	return e.report.about(address, app.Service.NodePort)
 }
 
 // covers tells whether a report made with knowledge of the Services at version

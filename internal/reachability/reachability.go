@@ -10,6 +10,10 @@
 //     same port.
 //   - A report that is not renewed for three heartbeats is stale and says
 //     nothing.
+//   - Where observers disagree, they are asked to look again: only words newer
+//     than the disagreement are held against each other.
+//   - An observer that reaches no other node, where others do, is itself the
+//     problem: its word is set aside, and it is named.
 //   - Where nobody can tell, the verdict is Unknown, and says why.
 //
 // The package makes no call and reads no clock.
@@ -52,7 +56,9 @@ type Service struct {
 	Probe string
 }
 
-// Endpoints are the nodes that run a ready pod of an app, per IP family.
+// Endpoints are the nodes that run a pod of an app which can serve, per IP
+// family: true where one is ready, false where one only goes on serving while it
+// is being terminated.
 type Endpoints map[corev1.IPFamily]map[string]bool
 
 // App is what the operator sees of an app at one time.
@@ -62,6 +68,8 @@ type App struct {
 	ResourceVersion string
 	Families        []corev1.IPFamily
 	Endpoints       Endpoints
+	// Period is the time between two probes of a node by one observer.
+	Period time.Duration
 	// Known is whether an earlier operator already judged this Service, so that
 	// meeting it for the first time is no change.
 	Known bool
@@ -83,60 +91,26 @@ func (n Node) Equal(other Node) bool {
 		maps.Equal(n.Addresses, other.Addresses) && n.ReadySince.Equal(other.ReadySince)
 }
 
-// subject is an app under judgement.
-type subject struct {
-	App
-	// since is the resourceVersion from which a report covers the Service as it
-	// is now.
-	since string
-	// changed is when the Service, or whether it has endpoints at all, changed.
-	changed time.Time
-	// arrived is when a node got its first ready pod, by node.
-	arrived map[string]time.Time
-}
-
-// follow returns the subject after the app was seen again.
-func (s *subject) follow(app App, now time.Time) *subject {
-	next := &subject{App: app, since: app.ResourceVersion, changed: now}
-	switch {
-	case s == nil && app.Known:
-		next.changed = time.Time{}
-	case s != nil && s.Service == app.Service:
-		next.since, next.changed = s.since, s.changed
-		if !s.Endpoints.Any() && app.Endpoints.Any() {
-			next.changed = now
-		}
-		next.arrived = arrivals(s, app, now)
-	}
-	return next
-}
-
-// arrivals notes when each node got its first ready pod. It matters under
-// externalTrafficPolicy Local alone, and for as long as the node settles.
-func arrivals(before *subject, app App, now time.Time) map[string]time.Time {
-	if app.Service.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal {
-		return nil
-	}
-	arrived := make(map[string]time.Time)
-	for family, nodes := range app.Endpoints {
-		for node := range nodes {
-			switch at, noted := before.arrived[node]; {
-			case !before.Endpoints[family][node]:
-				arrived[node] = now
-			case noted && now.Sub(at) < grace:
-				arrived[node] = at
-			}
-		}
-	}
-	return arrived
-}
-
-// Any tells whether there is a ready pod at all.
-func (e Endpoints) Any() bool {
-	for _, nodes := range e {
-		if len(nodes) > 0 {
+// Ready tells whether there is a ready pod in any of the families.
+func (e Endpoints) Ready() bool {
+	for family := range e {
+		if e.ReadyIn(family) {
 			return true
 		}
 	}
 	return false
+}
+
+// ReadyIn tells whether there is a ready pod in a family.
+func (e Endpoints) ReadyIn(family corev1.IPFamily) bool {
+	for _, ready := range e[family] {
+		if ready {
+			return true
+		}
+	}
+	return false
+}
+
+func (e Endpoints) equal(other Endpoints) bool {
+	return maps.EqualFunc(e, other, maps.Equal)
 }

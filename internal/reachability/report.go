@@ -23,17 +23,20 @@ const (
 // report is a decoded NodeReachability status.
 type report struct {
 	// version is the resourceVersion of the Services that the report covers.
-	version   string
-	addresses map[netip.Addr]struct{}
-	nodePorts nodeport.Set
-	failures  []exception
-	pending   []exception
+	version string
+	// recheckRound is the newest request to look again that it answers.
+	recheckRound int64
+	addresses    map[netip.Addr]struct{}
+	nodePorts    nodeport.Set
+	failures     []exception
+	pending      []exception
 }
 
 // exception is a set of node ports that were not reached on some addresses.
 type exception struct {
 	reason    string
 	message   string
+	evidence  v1alpha1.Evidence
 	nodePorts nodeport.Set
 	addresses []netip.Addr
 }
@@ -42,8 +45,9 @@ type exception struct {
 // cannot be read in full says nothing.
 func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
 	decoded := &report{
-		version:   status.ServicesResourceVersion,
-		addresses: make(map[netip.Addr]struct{}, len(status.Addresses)),
+		version:      status.ServicesResourceVersion,
+		recheckRound: status.RecheckRound,
+		addresses:    make(map[netip.Addr]struct{}, len(status.Addresses)),
 	}
 	addresses, err := parseAddresses(status.Addresses)
 	if err != nil {
@@ -61,6 +65,9 @@ func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
 			return nil, fmt.Errorf("status.failures[%d]: %w", i, err)
 		}
 		entry.reason, entry.message = failure.Reason, failure.Message
+		if failure.Evidence != nil {
+			entry.evidence = *failure.Evidence
+		}
 		decoded.failures = append(decoded.failures, entry)
 	}
 	for i, pending := range status.Pending {
@@ -97,23 +104,23 @@ func parseAddresses(texts []string) ([]netip.Addr, error) {
 	return addresses, nil
 }
 
-// about returns the report's word on a node port of an address, and for a
-// failure its reason and raw error.
-func (r *report) about(address netip.Addr, nodePort int32) (verdict word, reason, message string) {
+// about returns the report's word on a node port of an address, and the failure
+// where it is one.
+func (r *report) about(address netip.Addr, nodePort int32) (word, *exception) {
 	if _, dialled := r.addresses[address]; !dialled || !r.nodePorts.Contains(uint16(nodePort)) {
-		return silent, "", ""
+		return silent, nil
 	}
 	for i := range r.failures {
 		if r.failures[i].covers(address, nodePort) {
-			return failed, r.failures[i].reason, r.failures[i].message
+			return failed, &r.failures[i]
 		}
 	}
 	for i := range r.pending {
 		if r.pending[i].covers(address, nodePort) {
-			return silent, "", ""
+			return silent, nil
 		}
 	}
-	return reached, "", ""
+	return reached, nil
 }
 
 func (e *exception) covers(address netip.Addr, nodePort int32) bool {
@@ -121,7 +128,7 @@ func (e *exception) covers(address netip.Addr, nodePort int32) bool {
 }
 
 func (e *exception) equal(other *exception) bool {
-	return e.reason == other.reason && e.message == other.message &&
+	return e.reason == other.reason && e.message == other.message && e.evidence == other.evidence &&
 		e.nodePorts.Equal(other.nodePorts) && slices.Equal(e.addresses, other.addresses)
 }
 

@@ -21,10 +21,10 @@ import (
 func TestReconcileWritesOnlyWhatDiffers(t *testing.T) {
 	g := NewWithT(t)
 	var written []string
-	k8s := recordingClient(t, &written)
+	k8s, rechecks := recordingClient(t, &written), requests{}
 	run := func() []string {
 		written = nil
-		_, err := (&topology.Reconciler{Client: k8s}).Reconcile(t.Context(), reconcile.Request{})
+		_, err := (&topology.Reconciler{Client: k8s, Rechecks: rechecks}).Reconcile(t.Context(), reconcile.Request{})
 		g.Expect(err).NotTo(HaveOccurred())
 		return written
 	}
@@ -49,6 +49,15 @@ func TestReconcileWritesOnlyWhatDiffers(t *testing.T) {
 	g.Expect(report("a").OwnerReferences).To(ConsistOf(SatisfyAll(
 		HaveField("Kind", "Node"), HaveField("Name", "a"), HaveField("UID", first.UID))))
 	g.Expect(run()).To(BeEmpty(), "nothing changed")
+
+	asked := v1alpha1.Recheck{Round: 7, NodePorts: "31000", Addresses: []string{"10.0.0.2"}}
+	rechecks["a"] = asked
+	g.Expect(run()).To(ConsistOf("a"), "an observer is to look again")
+	g.Expect(report("a").Spec.Recheck).To(HaveValue(Equal(asked)))
+	g.Expect(report("a").Spec.Targets).To(HaveLen(2))
+	g.Expect(run()).To(BeEmpty(), "it was asked already")
+	delete(rechecks, "a")
+	g.Expect(run()).To(BeEmpty(), "to take it back changes nothing")
 
 	tampered := report("b")
 	tampered.Spec.Targets = nil
@@ -83,3 +92,10 @@ func recordingClient(t *testing.T, written *[]string) client.Client {
 		},
 	}).Build()
 }
+
+// requests are what observers are to look at again.
+type requests map[string]v1alpha1.Recheck
+
+func (requests) Requested() <-chan struct{} { return nil }
+
+func (r requests) Requests() map[string]v1alpha1.Recheck { return r }

@@ -1,7 +1,7 @@
 // Package topology decides who dials whom. It keeps one NodeReachability per
 // Node, with the nodes that the agent there dials: itself, for diagnosis, and
 // its successors on a ring, so that the load of a node does not grow with the
-// cluster.
+// cluster. It also passes on to the agents what they are to look at again.
 package topology
 
 import (
@@ -11,11 +11,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -24,14 +26,28 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	applyv1alpha1 "github.com/exposedapp/exposedapp/api/v1alpha1/applyconfiguration/api/v1alpha1"
 )
 
+// gather is how long requests to look again may wait for each other.
+const gather = 50 * time.Millisecond
+
 // Reconciler writes the spec of every NodeReachability.
 type Reconciler struct {
 	Client client.Client
+	// Rechecks are the requests to look again.
+	Rechecks Rechecks
+}
+
+// Rechecks knows which observers are to look again, because they disagree.
+type Rechecks interface {
+	// Requested tells when there are new Requests.
+	Requested() <-chan struct{}
+	// Requests are what is to be looked at again, by observer.
+	Requests() map[string]v1alpha1.Recheck
 }
 
 // SetupWithManager adds the reconciler to a manager. One Node changes the lists
@@ -39,14 +55,36 @@ type Reconciler struct {
 // whole ring.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, options controller.Options) error {
 	ring := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: "ring"}}}
+		return []reconcile.Request{wholeRing()}
 	})
 	return builder.ControllerManagedBy(mgr).
 		Named("topology").
 		Watches(&corev1.Node{}, ring, builder.WithPredicates(addressesChanged())).
 		Watches(&v1alpha1.NodeReachability{}, ring, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(source.Func(r.watchRequests)).
 		WithOptions(options).
 		Complete(r)
+}
+
+func wholeRing() reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Name: "ring"}}
+}
+
+// watchRequests wakes the reconciler for requests to look again.
+func (r *Reconciler) watchRequests(
+	ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) error {
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-r.Rechecks.Requested():
+				queue.AddAfter(wholeRing(), gather)
+			}
+		}
+	}()
+	return nil
 }
 
 // Reconcile brings every NodeReachability that differs to the list of nodes
@@ -66,9 +104,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconc
 	}
 
 	var errs []error
-	specs := Specs(nodes.Items)
+	specs, rechecks := Specs(nodes.Items), r.Rechecks.Requests()
 	for i := range nodes.Items {
 		node, spec := &nodes.Items[i], specs[nodes.Items[i].Name]
+		if recheck, asked := rechecks[node.Name]; asked {
+			spec.Recheck = &recheck
+		} else if have := current[node.Name]; have != nil {
+			// To take back a request would be one more write, and change nothing.
+			spec.Recheck = have.Spec.Recheck
+		}
 		if have := current[node.Name]; have != nil && ownedBy(have, node) && equality.Semantic.DeepEqual(have.Spec, spec) {
 			continue
 		}
@@ -123,6 +167,12 @@ func report(
 	wanted := applyv1alpha1.NodeReachabilitySpec().WithHeartbeatSeconds(spec.HeartbeatSeconds)
 	for _, target := range spec.Targets {
 		wanted.WithTargets(applyv1alpha1.Target().WithNode(target.Node).WithAddresses(target.Addresses...))
+	}
+	if spec.Recheck != nil {
+		wanted.WithRecheck(applyv1alpha1.Recheck().
+			WithRound(spec.Recheck.Round).
+			WithNodePorts(spec.Recheck.NodePorts).
+			WithAddresses(spec.Recheck.Addresses...))
 	}
 	return applyv1alpha1.NodeReachability(node.Name).
 		WithOwnerReferences(metav1ac.OwnerReference().

@@ -9,11 +9,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// What tools wait for (Current), wait on (InProgress), and give up at (Failed).
+// What tools wait for (Current), wait on (InProgress), and give up at (Failed);
+// and what they say of an object that is being deleted.
 const (
-	Current    = status.CurrentStatus
-	InProgress = status.InProgressStatus
-	Failed     = status.FailedStatus
+	Current     = status.CurrentStatus
+	InProgress  = status.InProgressStatus
+	Failed      = status.FailedStatus
+	Terminating = status.TerminatingStatus
 )
 
 // Of returns what tools make of an object.

@@ -1,0 +1,221 @@
+package exposedapp
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/test/gen"
+)
+
+// statusStories are all that can be said of an app, by name.
+func statusStories() map[string]statusStory {
+	stories := make(map[string]statusStory)
+	for _, chapter := range []map[string]statusStory{
+		storiesOfLife(), storiesOfPods(), storiesOfRefusals(), storiesOfNodes(),
+	} {
+		maps.Copy(stories, chapter)
+	}
+	return stories
+}
+
+func storiesOfLife() map[string]statusStory {
+	midRollout := withDeployment(func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 1 })
+	suspended := []gen.Option{gen.WithSuspend}
+	return map[string]statusStory{
+		"fresh":                                {},
+		"pending":                              {seen: &observed{}},
+		"pending-deployment":                   {seen: healthy(func(seen *observed) { seen.deployment = nil })},
+		"ready":                                {seen: healthy()},
+		"ready-again":                          {seen: judgedAs(unreachable("a"), reachable("b")), again: healthy()},
+		"new-generation-not-observed":          {earlier: healthy()},
+		"new-generation-not-observed-stalled":  {earlier: conflicting()},
+		"deleting":                             {seen: healthy(), deleting: true},
+		"deleting-stalled":                     {seen: conflicting(), deleting: true},
+		"suspended-ready":                      {options: suspended, seen: healthy()},
+		"suspended-before-anything-was-made":   {options: suspended, seen: &observed{}},
+		"suspended-before-the-port-moved":      {options: []gen.Option{gen.WithSuspend, gen.WithNodePort(31001)}, seen: healthy()},
+		"suspended-mid-rollout":                {options: suspended, seen: midRollout},
+		"suspended-with-a-node-out-of-reach":   {options: suspended, seen: judgedAs(reachable("a"), unreachable("b"))},
+		"rollout-in-progress":                  {earlier: healthy(), seen: midRollout},
+		"rollout-not-seen-by-its-controller":   {earlier: healthy(), seen: withDeployment(func(d *appsv1.Deployment) { d.Generation++ })},
+		"rollout-finished-and-nobody-told-yet": {seen: judgedAs(unknown("a", "Pending"), unknown("b", "Pending"))},
+	}
+}
+
+func storiesOfPods() map[string]statusStory {
+	withoutEndpoints := func(seen *observed) {
+		seen.endpoints = reachability.Endpoints{corev1.IPv4Protocol: {}}
+		seen.verdicts = []v1alpha1.NodeVerdict{because(unreachable("a"), "NoReadyEndpoints", "no pod of the app is ready")}
+	}
+	noneReady := func(deployment *appsv1.Deployment) {
+		deployment.Status.ReadyReplicas, deployment.Status.AvailableReplicas = 0, 0
+		deployment.Status.Conditions[0].Status = corev1.ConditionFalse
+	}
+	deadline := progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded")
+	return map[string]statusStory{
+		"progress-deadline-exceeded":                      {seen: withDeployment(unavailable, deadline)},
+		"progress-deadline-exceeded-and-older-pods-serve": {seen: withDeployment(deadline)},
+		"crash-loop": {seen: healthy(withoutEndpoints, func(seen *observed) {
+			seen.deployment = rolledOut(3, noneReady)
+		})},
+		"crash-loop-of-the-first-pods": {seen: healthy(withoutEndpoints, func(seen *observed) {
+			seen.deployment = rolledOut(3, noneReady, progressing(corev1.ConditionTrue, "ReplicaSetUpdated"))
+		})},
+		"too-few-pods": {seen: withDeployment(unavailable)},
+		"quota-exceeded": {seen: withDeployment(unavailable, func(d *appsv1.Deployment) {
+			d.Status.Conditions = append(d.Status.Conditions, appsv1.DeploymentCondition{
+				Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Message: "exceeded quota: pods",
+			})
+		})},
+		"scaled-to-zero": {options: []gen.Option{gen.WithReplicas(0)}, seen: healthy(withoutEndpoints, func(seen *observed) {
+			seen.deployment = rolledOut(0)
+		})},
+		"no-ready-endpoints": {seen: healthy(withoutEndpoints)},
+	}
+}
+
+func storiesOfRefusals() map[string]statusStory {
+	nodePort := field.NewPath("spec", "ports").Index(0).Child("nodePort")
+	outOfRange := invalidService(field.Invalid(nodePort, 40000,
+		"provided port is not in the valid range. The range of valid ports is 30000-32767"))
+	app := gen.ExposedApp("web", gen.WithNodePort(40000))
+	terminating := apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "web", errors.New("terminating"))
+	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	busy := func(kind string) *refusal { return refused(kind, errors.New("etcdserver: request timed out")) }
+
+	withoutService := func(refusal *refusal) *observed {
+		return healthy(func(seen *observed) { seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, refusal })
+	}
+	withoutDeployment := func(refusal *refusal) *observed {
+		return healthy(func(seen *observed) { seen.deployment, seen.deploymentRefusal = nil, refusal })
+	}
+	return map[string]statusStory{
+		"port-conflict": {options: []gen.Option{gen.WithNodePort(31000)}, seen: conflicting()},
+		"port-conflict-while-another-is-held": {
+			options: []gen.Option{gen.WithNodePort(31001)}, earlier: healthy(),
+			seen: healthy(func(seen *observed) { seen.serviceRefusal = taken(31001) }),
+		},
+		"port-conflict-whose-holder-leaves": {
+			options: []gen.Option{gen.WithNodePort(31000)},
+			seen: withoutService(&refusal{
+				reason:  "PortConflict",
+				message: "31000 is held by Service shop/cart, which is being deleted: waiting for the port",
+			}),
+		},
+		"port-out-of-range": {
+			options: []gen.Option{gen.WithNodePort(40000)},
+			seen:    withoutService((&Reconciler{}).refusedService(context.Background(), app, 40000, outOfRange)),
+		},
+		"name-conflict-of-the-deployment": {seen: withoutDeployment(nameConflict("Deployment", "default", "web"))},
+		"name-conflict-of-the-service":    {seen: withoutService(nameConflict("Service", "default", "web"))},
+		"invalid-app": {
+			seen: withoutDeployment(refused("Deployment", apierrors.NewInvalid(schema.GroupKind{Group: "apps", Kind: "Deployment"},
+				"web", field.ErrorList{field.Duplicate(field.NewPath("spec", "env"), "A")}))),
+		},
+		"invalid-app-and-an-older-one-serves": {
+			earlier: healthy(), seen: healthy(func(seen *observed) { seen.serviceRefusal = refused("Service", invalidService()) }),
+		},
+		"apply-failed": {
+			seen: &observed{deploymentRefusal: busy("Deployment"), serviceRefusal: busy("Service")},
+		},
+		"apply-failed-of-a-new-generation": {
+			earlier: healthy(), seen: healthy(func(seen *observed) { seen.deploymentRefusal = busy("Deployment") }),
+		},
+		"apply-failed-while-all-is-well": {
+			seen: healthy(), again: healthy(func(seen *observed) { seen.deploymentRefusal = busy("Deployment") }),
+		},
+		"apply-failed-and-port-conflict": {
+			options: []gen.Option{gen.WithNodePort(31000)},
+			seen:    &observed{deploymentRefusal: busy("Deployment"), serviceRefusal: taken(31000)},
+		},
+		"apply-failed-in-a-namespace-that-goes": {
+			seen: &observed{deploymentRefusal: refused("Deployment", terminating), serviceRefusal: refused("Service", terminating)},
+		},
+		"port-conflict-in-a-namespace-that-goes": {
+			options: []gen.Option{gen.WithNodePort(31000)},
+			seen:    &observed{deploymentRefusal: refused("Deployment", terminating), serviceRefusal: taken(31000)},
+		},
+	}
+}
+
+func storiesOfNodes() map[string]statusStory {
+	needs := func(minimum string) []gen.Option { return []gen.Option{gen.WithMinReachable(intstr.Parse(minimum))} }
+	out := func(node, reason, message string) v1alpha1.NodeVerdict {
+		return because(unreachable(node), reason, message)
+	}
+	spared := func(verdict v1alpha1.NodeVerdict, reason, message string) v1alpha1.NodeVerdict {
+		return because(excused(verdict), reason, message)
+	}
+	return map[string]statusStory{
+		"node-unreachable": {seen: judgedAs(reachable("a"), unreachable("b"), reachable("c"))},
+		"nodes-unreachable-in-every-way": {seen: judgedAs(
+			out("a", "ConnectionRefused", "b, c (ConnectionRefused: connect: connection refused)"),
+			out("b", "ConnectionReset", "a, c (ConnectionReset: read: connection reset by peer)"),
+			out("c", "Timeout", "a, b (Timeout: i/o timeout)"),
+			out("d", "NoRoute", "a, b (NoRoute: connect: no route to host)"),
+			out("e", "HTTPStatus", "a, b (HTTPStatus: 503 Service Unavailable)"),
+			out("f", "ProtocolError", "a, b (ProtocolError: malformed HTTP response)"),
+			out("g", "NotServed", "200 OK, and no pod of the app is ready: something else holds the port on the node"),
+		)},
+		"node-answers-without-a-pod": {seen: healthy(func(seen *observed) {
+			seen.endpoints = nil
+			seen.verdicts = []v1alpha1.NodeVerdict{out("a", "NotServed",
+				"200 OK, and no pod of the app is ready: something else holds the port on the node")}
+		})},
+		"node-partially-reachable": {seen: judgedAs(reachable("a"), reachable("b"),
+			out("c", "PartiallyReachable", "reached from a, but not from b (Timeout: i/o timeout)"))},
+		"node-without-observer":    {seen: judgedAs(reachable("a"), unknown("b", "NoObserver"))},
+		"node-pending":             {seen: judgedAs(reachable("a"), unknown("b", "Pending"))},
+		"node-unreachable-at-hand": {seen: judgedAs(unreachable("a"), unknown("b", "NoObserver"), unknown("c", "Pending"))},
+		"ready-from-self-only": {seen: judgedAs(because(reachable("a"), "ReachableFromSelfOnly",
+			"the only node of the cluster answers itself; nobody else can confirm it"))},
+		"ready-with-a-suspect-observer": {seen: judgedAs(reachable("a"), because(reachable("b"), "SuspectObserver",
+			"c reaches no other node, and is set aside"))},
+		"ready-with-nodes-not-expected": {seen: judgedAs(reachable("a"),
+			spared(unreachable("b"), "NodeNotReady", "the Node is not Ready"),
+			spared(unreachable("c"), "NodeDeleting", "the Node is being deleted"),
+			spared(unknown("d", ""), "NoAddress", "the Node has no usable IPv4 address"),
+			spared(unreachable("e"), "NoLocalEndpoint",
+				"externalTrafficPolicy is Local and no ready pod of the app is on the node"),
+			spared(reachable("f"), "UnexpectedAnswer", "the node answers, though it should drop what comes"))},
+		"no-expected-nodes":            {seen: judgedAs(spared(unreachable("a"), "NodeNotReady", "the Node is not Ready"))},
+		"ready-with-as-many-as-needed": {options: needs("2"), seen: judgedAs(reachable("a"), unreachable("b"), reachable("c"))},
+		"ready-whatever-nodes-say":     {options: needs("0"), seen: judgedAs(unreachable("a"))},
+		"fewer-nodes-than-needed":      {options: needs("4"), seen: healthy()},
+		"too-many-unknown": {options: needs("2"),
+			seen: judgedAs(reachable("a"), unreachable("b"), unknown("c", "NoObserver"))},
+	}
+}
+
+// because gives a verdict another reason and message.
+func because(verdict v1alpha1.NodeVerdict, reason, message string) v1alpha1.NodeVerdict {
+	verdict.Reason, verdict.Message = reason, message
+	return verdict
+}
+
+// taken is a node port that another Service holds.
+func taken(nodePort int32) *refusal {
+	return &refusal{
+		reason: "PortConflict",
+		message: strconv.Itoa(int(nodePort)) + " is held by Service shop/cart: free it there, set spec.nodePort " +
+			"to another port, or leave it out to have one picked",
+		stalled: true,
+	}
+}
+
+// conflicting is an app whose node port 31000 is taken.
+func conflicting() *observed {
+	return healthy(func(seen *observed) { seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, taken(31000) })
+}

@@ -1,0 +1,206 @@
+package reachability_test
+
+import (
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
+)
+
+// room is a matrix with one app, its nodes and a clock.
+type room struct {
+	*GomegaWithT
+	matrix *reachability.Matrix
+	nodes  []reachability.Node
+	now    time.Time
+}
+
+func newRoom(t *testing.T) *room {
+	r := &room{NewWithT(t), reachability.NewMatrix(), []reachability.Node{node("a"), node("b"), node("c")}, later}
+	r.matrix.Observe(web, webApp(), start)
+	return r
+}
+
+// hear takes reports, each renewed now, and judges.
+func (r *room) hear(reports ...*v1alpha1.NodeReachability) {
+	for _, report := range reports {
+		r.now = r.now.Add(time.Millisecond)
+		report.Status.RenewTime = new(metav1.NewMicroTime(r.now))
+		_, err := r.matrix.Report(report, r.now)
+		r.Expect(err).NotTo(HaveOccurred())
+	}
+	r.verdict("a")
+}
+
+func (r *room) verdict(name string) v1alpha1.NodeVerdict {
+	verdicts, _ := r.matrix.Verdicts(web, r.nodes, r.now)
+	for _, verdict := range verdicts {
+		if verdict.Node == name {
+			return verdict
+		}
+	}
+	return v1alpha1.NodeVerdict{}
+}
+
+// row is a verdict's state and reason.
+func (r *room) row(name string) string {
+	verdict := r.verdict(name)
+	return string(verdict.State) + " " + verdict.Reason
+}
+
+// asked tells an observer's report of what it is asked, and answers it.
+func (r *room) asked(report *v1alpha1.NodeReachability) *v1alpha1.NodeReachability {
+	request, found := r.matrix.Requests()[report.Name]
+	r.Expect(found).To(BeTrue(), report.Name+" is not asked")
+	report.Spec.Recheck = &request
+	report.Status.RecheckRound = request.Round
+	return report
+}
+
+func TestDisagreementIsTakenUpWithAllWhoHaveAWord(t *testing.T) {
+	r := newRoom(t)
+	r.hear(answers("b"), answers("c"))
+	r.Expect(r.matrix.Requests()).To(BeEmpty())
+	r.Expect(r.matrix.Requested()).NotTo(Receive())
+
+	r.hear(fails("c", "Timeout"))
+	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"), "b's word may be older")
+	r.Expect(r.matrix.Requested()).To(Receive())
+	requests := r.matrix.Requests()
+	r.Expect(requests).To(HaveLen(2))
+	for _, observer := range []string{"b", "c"} {
+		r.Expect(requests[observer]).To(And(
+			HaveField("NodePorts", "31000"), HaveField("Addresses", []string{"10.0.0.1"}),
+			HaveField("Round", BeNumerically(">", 0))))
+	}
+
+	r.hear(r.asked(answers("b")))
+	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"), "c's word may be the older one")
+	r.hear(r.asked(fails("c", "Timeout")))
+	r.Expect(r.row("a")).To(Equal("Unreachable PartiallyReachable"))
+	r.Expect(r.verdict("a").Message).To(HavePrefix("reached from b, but not from c (Timeout: raw error); "))
+	r.Expect(r.matrix.Requests()).To(BeEmpty())
+}
+
+// A node that falls silent is noticed by one observer before the other: it was
+// never reachable from one and not from the other.
+func TestNodeThatFailsIsNeverPartlyReachable(t *testing.T) {
+	r := newRoom(t)
+	r.hear(answers("b"), answers("c"))
+	r.hear(fails("c", "Timeout"))
+	r.hear(r.asked(fails("b", "Timeout")))
+	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
+
+	r.hear(answers("c"))
+	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"), "on its way back")
+	r.hear(r.asked(answers("b")))
+	r.Expect(r.row("a")).To(Equal("Reachable "))
+}
+
+func TestAnswerToAnEarlierRequestSettlesNothing(t *testing.T) {
+	r := newRoom(t)
+	r.hear(answers("b"), fails("c", "Timeout"))
+	first := r.asked(answers("b"))
+	r.hear(answers("c"))
+	r.now = r.now.Add(time.Minute)
+	r.hear(answers("b"), fails("c", "Timeout"))
+	r.hear(first, r.asked(fails("c", "Timeout")))
+	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
+}
+
+// Whoever does not look again, because its agent is older or the cluster large,
+// is heard when its turn has come in any case.
+func TestRenewedReportsSettleADisagreement(t *testing.T) {
+	r := newRoom(t)
+	r.hear(answers("b"), fails("c", "Timeout"))
+	_, holds := r.matrix.Verdicts(web, r.nodes, r.now)
+	r.Expect(holds).To(BeNumerically("~", 25*time.Second, time.Second))
+	r.now = r.now.Add(14 * time.Second)
+	r.hear(answers("b"), fails("c", "Timeout"))
+	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
+	r.now = r.now.Add(2 * time.Second)
+	r.hear(answers("b"), fails("c", "Timeout"))
+	r.Expect(r.row("a")).To(Equal("Unreachable PartiallyReachable"))
+}
+
+func TestDisagreementOutlivesTheOperator(t *testing.T) {
+	r := newRoom(t)
+	r.hear(answers("b"), fails("c", "Timeout"))
+	b, c := r.asked(answers("b")), r.asked(fails("c", "Timeout"))
+
+	next := newRoom(t)
+	for _, report := range reports(b, c) {
+		_, err := next.matrix.Report(report, next.now)
+		next.Expect(err).NotTo(HaveOccurred())
+	}
+	next.Expect(next.row("a")).To(Equal("Unreachable PartiallyReachable"))
+	next.Expect(next.matrix.Requests()).To(BeEmpty())
+}
+
+// cutOff is the report of an observer that reaches no other node.
+func cutOff(observer string) *v1alpha1.NodeReachability {
+	report := fails(observer, "Timeout")
+	report.Status.NodePorts = "31000"
+	report.Status.Failures[0].Addresses = nil
+	for _, name := range []string{"a", "b", "c"} {
+		if name != observer {
+			report.Status.Failures[0].Addresses = append(report.Status.Failures[0].Addresses, addressOf(name).String())
+		}
+	}
+	return report
+}
+
+func TestSuspectObserverIsSetAside(t *testing.T) {
+	r := newRoom(t)
+	r.hear(answers("a"), answers("b"), answers("c"))
+	r.hear(cutOff("c"))
+	for _, name := range []string{"a", "b"} {
+		r.Expect(r.row(name)).To(Equal("Reachable "), "while the others look again")
+	}
+	r.hear(r.asked(answers("b")))
+	for _, name := range []string{"a", "b"} {
+		r.Expect(r.row(name)).To(Equal("Reachable SuspectObserver"))
+		r.Expect(r.verdict(name).Message).To(ContainSubstring("set aside: c"))
+		r.Expect(r.verdict(name).Observers).To(Equal("1/1"))
+	}
+	r.Expect(r.row("c")).To(Equal("Reachable "), "the others reach it")
+
+	r.hear(answers("c"))
+	r.Expect(r.row("a")).To(Equal("Reachable "))
+}
+
+func TestIsolatedObserverIsBelievedUnlessContradicted(t *testing.T) {
+	t.Run("when nobody looks again in time", func(t *testing.T) {
+		r := newRoom(t)
+		r.hear(answers("a"), answers("b"), answers("c"), cutOff("c"))
+		_, holds := r.matrix.Verdicts(web, r.nodes, r.now)
+		r.Expect(holds).To(BeNumerically("~", 3*time.Second, 100*time.Millisecond))
+		r.now = r.now.Add(3 * time.Second)
+		r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
+	})
+	t.Run("when the others find the same", func(t *testing.T) {
+		r := newRoom(t)
+		r.hear(answers("a"), answers("b"), answers("c"), cutOff("c"))
+		r.hear(r.asked(fails("b", "Timeout")))
+		r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
+	})
+	t.Run("when it reaches anything else", func(t *testing.T) {
+		r := newRoom(t)
+		other := webApp()
+		other.Service.NodePort = 31001
+		r.matrix.Observe(client("other"), other, start)
+		report := cutOff("c")
+		report.Status.NodePorts = "31000-31001"
+		r.hear(answers("a"), answers("b"), report)
+		r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
+	})
+	t.Run("when it is the only one that dials", func(t *testing.T) {
+		r := newRoom(t)
+		r.hear(cutOff("c"))
+		r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
+	})
+}

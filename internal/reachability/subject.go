@@ -1,0 +1,83 @@
+package reachability
+
+import (
+	"net/netip"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// subject is an app under judgement.
+type subject struct {
+	App
+	// since is the resourceVersion from which a report covers the Service as it
+	// is now.
+	since string
+	// changed is when the Service, or whether it has a ready pod at all, changed.
+	changed time.Time
+	// moved is when the set of pods that can serve last changed.
+	moved time.Time
+	// arrived is when a node got its first ready pod, by node.
+	arrived map[string]time.Time
+	// doubts are the addresses that observers disagree on.
+	doubts map[netip.Addr]doubt
+	// judged is whether the app was judged before.
+	judged bool
+}
+
+// follow returns the subject after the app was seen again.
+func (s *subject) follow(app App, now time.Time) *subject {
+	next := &subject{App: app, since: app.ResourceVersion, changed: now, moved: now}
+	switch {
+	case s == nil && app.Known:
+		next.changed = time.Time{}
+	case s != nil && s.Service == app.Service:
+		next.since, next.changed, next.moved = s.since, s.changed, s.moved
+		next.doubts, next.judged = s.doubts, s.judged
+		if !s.Endpoints.Ready() && app.Endpoints.Ready() {
+			next.changed = now
+		}
+		if !s.Endpoints.equal(app.Endpoints) {
+			next.moved = now
+		}
+		next.arrived = arrivals(s, app, now)
+	}
+	return next
+}
+
+// arrivals notes when each node got its first ready pod. It matters under
+// externalTrafficPolicy Local alone, and for as long as the node settles.
+func arrivals(before *subject, app App, now time.Time) map[string]time.Time {
+	if !app.local() {
+		return nil
+	}
+	arrived := make(map[string]time.Time)
+	for family, nodes := range app.Endpoints {
+		for node, ready := range nodes {
+			switch at, noted := before.arrived[node]; {
+			case !ready:
+			case !before.Endpoints[family][node]:
+				arrived[node] = now
+			case noted && now.Sub(at) < grace:
+				arrived[node] = at
+			}
+		}
+	}
+	return arrived
+}
+
+// lastChange returns when the app or the node last changed in a way that the
+// node needs time to follow.
+func (s *subject) lastChange(node *Node) time.Time {
+	last := s.changed
+	for _, other := range []time.Time{node.ReadySince, s.arrived[node.Name]} {
+		if other.After(last) {
+			last = other
+		}
+	}
+	return last
+}
+
+func (a *App) local() bool {
+	return a.Service.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
+}

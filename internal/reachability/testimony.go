@@ -1,0 +1,177 @@
+package reachability
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// testimony is what the observers of one node say of one app.
+type testimony struct {
+	// reached are the observers that got an answer, confirmed those of them
+	// whose word is newer than that of the observers that got none.
+	reached, confirmed []string
+	failed             []statement
+	// silent are the observers that have a fresh report, but no word on the app
+	// as it is now.
+	silent []string
+	// aside are the observers that got no answer and reach no other node
+	// either, where others do. While that is being found out, they are nowhere.
+	aside []string
+	// sure is set where a failure is newer than the words against it.
+	sure bool
+	// selfOnly is set where the node's own word had to do.
+	selfOnly bool
+	// itself is the node's own word, which is no proof, but a clue.
+	itself word
+	// others tells whether an observer reaches the node on other node ports.
+	others func(observer string) word
+	// cycle is the time by which every word is newer than a change.
+	cycle time.Duration
+	// holds is when to listen again, 0 for when there is another report.
+	holds time.Duration
+}
+
+// statement is one observer's failure.
+type statement struct {
+	observer string
+	*exception
+}
+
+// words gathers the words on a node. Its own counts only where it is alone.
+func (m *Matrix) words(
+	app *subject, node *Node, family corev1.IPFamily, alive map[string]bool, now time.Time,
+) testimony {
+	words := testimony{selfOnly: len(alive) == 1}
+	address, found := node.Addresses[family]
+	if !found {
+		return words
+	}
+	for _, observer := range m.observers[address] {
+		entry := m.reports[observer]
+		said, failure := entry.about(address, app)
+		if observer == node.Name {
+			words.itself = said
+		}
+		if !alive[observer] || entry.stale || (observer == node.Name) != words.selfOnly {
+			continue
+		}
+		words.cycle = max(words.cycle, app.cycle(entry))
+		switch said {
+		case reached:
+			words.reached = append(words.reached, observer)
+		case failed:
+			words.failed = append(words.failed, statement{observer: observer, exception: failure})
+		case silent:
+			words.silent = append(words.silent, observer)
+		}
+	}
+	m.weigh(&words, app, address, now)
+	return words
+}
+
+// weigh holds the words against each other: which are newer than their
+// contradiction, and which observers may be heard at all.
+func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now time.Time) {
+	if len(words.failed) == 0 || len(words.reached) == 0 {
+		delete(app.doubts, address)
+	} else {
+		m.question(words, app, address, now)
+	}
+	open, questioned := app.doubts[address]
+	words.failed = slices.DeleteFunc(words.failed, func(failure statement) bool {
+		if words.selfOnly {
+			return false
+		}
+		standing := m.standingOf(failure.observer)
+		left := open.began.Add(m.reports[failure.observer].hearing()).Sub(now)
+		switch {
+		case standing.isolated && standing.contradicted:
+			words.aside = append(words.aside, failure.observer)
+			return true
+		case standing.isolated && questioned && left > 0:
+			words.wait(left)
+			return true
+		}
+		return false
+	})
+	words.others = func(observer string) word { return m.others(observer, app, address) }
+}
+
+// question asks the observers that disagree to look again, and notes which have.
+func (m *Matrix) question(words *testimony, app *subject, address netip.Addr, now time.Time) {
+	observers := slices.Clone(words.reached)
+	for _, failure := range words.failed {
+		observers = append(observers, failure.observer)
+	}
+	open := m.disagree(app, address, observers, now)
+	for _, observer := range words.reached {
+		if m.confirmed(app, open, observer) {
+			words.confirmed = append(words.confirmed, observer)
+		}
+	}
+	words.sure = slices.ContainsFunc(words.failed, func(failure statement) bool {
+		return m.confirmed(app, open, failure.observer)
+	})
+	if !words.sure || len(words.confirmed) < len(words.reached) {
+		// Who does not look again is heard when its turn has come.
+		words.wait(max(open.began.Add(words.cycle).Sub(now), 0) + promptHeartbeat)
+	}
+}
+
+// wait listens again after a time, or earlier.
+func (t *testimony) wait(left time.Duration) {
+	if t.holds == 0 || left < t.holds {
+		t.holds = left
+	}
+}
+
+// others tells whether an observer reaches an address on other node ports:
+// silent where there are none.
+func (m *Matrix) others(observer string, app *subject, address netip.Addr) word {
+	entry, found := m.reports[observer], silent
+	for _, other := range m.apps {
+		if other == app || !other.dialledOn(address) {
+			continue
+		}
+		switch said, _ := entry.about(address, other); said {
+		case reached:
+			return reached
+		case failed:
+			found = failed
+		}
+	}
+	return found
+}
+
+// blame names the observers that failed and the raw errors of their dials.
+func (t *testimony) blame() string {
+	byError := make(map[string][]string)
+	var order []string
+	for _, failure := range t.failed {
+		text := failure.reason + ": " + failure.message
+		if byError[text] == nil {
+			order = append(order, text)
+		}
+		byError[text] = append(byError[text], failure.observer)
+	}
+	slices.Sort(order)
+	parts := make([]string, 0, len(order))
+	for _, text := range order {
+		parts = append(parts, fmt.Sprintf("%s (%s)", list(byError[text]), text))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// list names at most three observers.
+func list(names []string) string {
+	const shown = 3
+	if len(names) <= shown {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
+}
