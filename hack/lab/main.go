@@ -21,6 +21,7 @@ const usage = `usage: go run ./hack/lab COMMAND
   engine          start the container engine
   up              bring up the cluster, or leave a healthy one as it is
   load IMAGE...   load images from the engine into the nodes
+  flux            install Flux's kustomize-controller in the cluster
   env             print the shell variables that reach the engine and the cluster
   down            remove everything but the build cache
 `
@@ -55,6 +56,8 @@ func run(ctx context.Context, args []string) error {
 		return lab.exclusively(ctx, lab.up)
 	case "load":
 		return lab.exclusively(ctx, func(ctx context.Context) error { return lab.load(ctx, args) })
+	case "flux":
+		return lab.exclusively(ctx, lab.flux)
 	case "env":
 		return lab.env(ctx)
 	case "down":

@@ -76,6 +76,46 @@ spec: {nodePort: 30060}`)
 			Should(And(HaveSuffix("200"), ContainSubstring("controller_runtime_reconcile_total{")))
 	})
 
+	It("tell by metrics and Events what the status says", func(ctx SpecContext) {
+		metrics := scraper(ctx, web.namespace)
+		reachable := func(n node) string {
+			return fmt.Sprintf(`exposedapp_node_reachable{family="IPv4",name="web",namespace="%s",node="%s"}`, web.namespace, n.name)
+		}
+		answered := func(n node) string { return fmt.Sprintf(`exposedapp_probes_total{node="%s",result="Reached"}`, n.name) }
+		before, err := metrics(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(web.rows(ctx)).To(HaveEach("Reachable"))
+		for _, n := range nodes {
+			Expect(before).To(HaveKeyWithValue(reachable(n), 1.0))
+			Expect(before).To(HaveKeyWithValue(
+				fmt.Sprintf(`exposedapp_report_age_seconds{node="%s"}`, n.name), BeNumerically("<", 30)))
+		}
+		Expect(before).To(HaveKeyWithValue(
+			fmt.Sprintf(`exposedapp_condition{name="web",namespace="%s",status="true",type="Ready"}`, web.namespace), 1.0))
+
+		// New counts come with the next heartbeat, within 10 s.
+		Eventually(metrics, "15s", "1s").WithContext(ctx).Should(WithTransform(func(after map[string]float64) []string {
+			var grown []string
+			for _, n := range nodes {
+				if after[answered(n)] > before[answered(n)] {
+					grown = append(grown, n.name)
+				}
+			}
+			return grown
+		}, HaveLen(len(nodes))))
+
+		silent := nodes[len(nodes)-1]
+		mend := inject(ctx, silent, "chain prerouting { type filter hook prerouting priority raw; tcp dport 30060 drop; }")
+		Eventually(web.rows).WithContext(ctx).Should(HaveKeyWithValue(silent.name, "Unreachable Timeout"))
+		Eventually(metrics).WithContext(ctx).Should(HaveKeyWithValue(reachable(silent), 0.0))
+		mend(ctx)
+		Eventually(web.rows).WithContext(ctx).Should(HaveEach("Reachable"))
+		Eventually(metrics).WithContext(ctx).Should(HaveKeyWithValue(reachable(silent), 1.0))
+		Eventually(web.kubectl).WithContext(ctx).WithArguments("get", "events.events.k8s.io",
+			"--output=jsonpath={range .items[*]}{.reason} {.related.name}{\"\\n\"}{end}").
+			Should(And(ContainSubstring("Timeout "+silent.name), ContainSubstring("Reachable "+silent.name)))
+	})
+
 	It("go on when the leader goes", func(ctx SpecContext) {
 		noted := web.witness(ctx)
 		old, err := leader(ctx)
@@ -91,6 +131,39 @@ spec: {nodePort: 30060}`)
 		Expect(web.kstatus(ctx)).To(Equal(status.CurrentStatus))
 	})
 })
+
+// scraper returns what reads the samples of the leader's metrics, by series, as
+// a ServiceAccount of a namespace that may read them.
+func scraper(ctx context.Context, namespace string) func(context.Context) (map[string]float64, error) {
+	GinkgoHelper()
+	pod, err := leader(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	address := kubectl(ctx, "get", "pod", "--namespace", system, pod, "--output=jsonpath={.status.podIP}") + ":8443"
+	kubectl(ctx, "create", "serviceaccount", "--namespace", namespace, "scraper")
+	binding := "e2e-scraper"
+	kubectl(ctx, "create", "clusterrolebinding", binding, "--clusterrole=exposedapp-metrics-reader",
+		"--serviceaccount="+namespace+":scraper")
+	DeferCleanup(func(ctx SpecContext) { kubectl(ctx, "delete", "clusterrolebinding", binding) })
+	bearer := "Authorization: Bearer " + kubectl(ctx, "create", "token", "--namespace", namespace, "scraper")
+	return func(ctx context.Context) (map[string]float64, error) {
+		out, err := nodes[0].run(ctx, "curl", "--silent", "--show-error", "--fail", "--insecure", "--max-time", "5",
+			"--header", bearer, "https://"+address+"/metrics")
+		samples := make(map[string]float64)
+		for line := range strings.Lines(out) {
+			line = strings.TrimSpace(line)
+			space := strings.LastIndexByte(line, ' ')
+			if space < 0 || strings.HasPrefix(line, "#") {
+				continue
+			}
+			value, parseErr := strconv.ParseFloat(line[space+1:], 64)
+			if parseErr != nil {
+				return nil, parseErr
+			}
+			samples[line[:space]] = value
+		}
+		return samples, err
+	}
+}
 
 // leader returns the name of the pod that holds the operator's lease.
 func leader(ctx context.Context) (string, error) {

@@ -83,6 +83,7 @@ func Load(dir string) (Catalog, error) {
 			"ptp":        "plugins/main/ptp",
 		}},
 		{"podinfo", "github.com/stefanprodan/podinfo", unstamped, map[string]string{"podinfo": "cmd/podinfo"}},
+		{"flux", "github.com/fluxcd/kustomize-controller", unstamped, map[string]string{"kustomize-controller": ""}},
 	}
 	catalog := Catalog{}
 	for _, upstream := range upstreams {
