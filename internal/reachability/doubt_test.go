@@ -141,6 +141,24 @@ func TestDisagreementOutlivesTheOperator(t *testing.T) {
 	next.Expect(next.matrix.Requests()).To(BeEmpty())
 }
 
+// A disagreement on what is not expected to answer, or cannot, is not worth the
+// writes.
+func TestNobodyIsAskedForNothing(t *testing.T) {
+	for name, change := range map[string]func(*reachability.App){
+		"no pod is ready":         noEndpoints,
+		"none is on it, by Local": local("b"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRoom(t)
+			app := webApp()
+			change(&app)
+			r.matrix.Observe(web, app, start)
+			r.hear(answers("b"), fails("c", "Timeout"))
+			r.Expect(r.matrix.Requests()).To(BeEmpty())
+		})
+	}
+}
+
 // cutOff is the report of an observer that reaches no other node.
 func cutOff(observer string) *v1alpha1.NodeReachability {
 	report := fails(observer, "Timeout")
@@ -162,6 +180,10 @@ func TestSuspectObserverIsSetAside(t *testing.T) {
 		r.Expect(r.row(name)).To(Equal("Reachable "), "while the others look again")
 	}
 	r.hear(r.asked(answers("b")))
+	for _, name := range []string{"a", "b"} {
+		r.Expect(r.row(name)).To(Equal("Reachable "), "one node may be cut off from it")
+	}
+	r.hear(r.asked(answers("a")))
 	for _, name := range []string{"a", "b"} {
 		r.Expect(r.row(name)).To(Equal("Reachable SuspectObserver"))
 		r.Expect(r.verdict(name).Message).To(ContainSubstring("set aside: c"))
@@ -197,6 +219,24 @@ func TestIsolatedObserverIsBelievedUnlessContradicted(t *testing.T) {
 		report.Status.NodePorts = "31000-31001"
 		r.hear(answers("a"), answers("b"), report)
 		r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
+	})
+	t.Run("when it reaches no other node that anybody does", func(t *testing.T) {
+		// Under Local, with the only pod on a, b drops what comes.
+		r := newRoom(t)
+		app := webApp()
+		local("a")(&app)
+		r.matrix.Observe(web, app, start)
+		dropping := func(report *v1alpha1.NodeReachability) *v1alpha1.NodeReachability {
+			report.Status.NodePorts = "31000"
+			report.Status.Failures = append(report.Status.Failures, v1alpha1.ProbeFailure{
+				Reason: "Timeout", Message: "raw error", NodePorts: "31000", Addresses: []string{"10.0.0.3"},
+			})
+			return report
+		}
+		r.hear(dropping(answers("b")), cutOff("c"))
+		r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
+		r.hear(r.asked(dropping(answers("b"))), r.asked(cutOff("c")))
+		r.Expect(r.row("a")).To(Equal("Unreachable PartiallyReachable"))
 	})
 	t.Run("when it is the only one that dials", func(t *testing.T) {
 		r := newRoom(t)

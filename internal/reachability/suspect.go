@@ -8,13 +8,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// enough is how many other nodes must answer others, and not an observer, for it
+// to be the problem. With one, it may as well be what is between the two.
+const enough = 2
+
 // standing is whether an observer may be heard, as of an epoch.
 type standing struct {
 	epoch int
-	// isolated: it reaches no other node on any node port, and fails on some.
+	// isolated: it reaches no other node on any node port, while others claim to
+	// reach enough of them.
 	isolated bool
-	// contradicted: another observer reaches what it does not, and looked again
-	// since.
+	// contradicted: they looked again since, and still do.
 	contradicted bool
 }
 
@@ -30,7 +34,7 @@ func (m *Matrix) standingOf(observer string) standing {
 }
 
 func (m *Matrix) examine(observer string, e *entry) standing {
-	var found standing
+	claimed, confirmed := make(map[string]bool), make(map[string]bool)
 	for _, app := range m.apps {
 		for address := range e.addresses {
 			if e.own[address] || !app.dialledOn(address) {
@@ -40,28 +44,34 @@ func (m *Matrix) examine(observer string, e *entry) standing {
 			case reached:
 				return standing{}
 			case failed:
-				found.isolated = true
-				found.contradicted = found.contradicted || m.contradicts(observer, app, address)
+				m.objections(observer, app, address, claimed, confirmed)
 			}
 		}
 	}
-	return found
+	return standing{isolated: len(claimed) >= enough, contradicted: len(confirmed) >= enough}
 }
 
-// contradicts tells whether another observer reaches an app at an address that
-// is not its own, by a word newer than the disagreement.
-func (m *Matrix) contradicts(observer string, app *subject, address netip.Addr) bool {
-	open := app.doubts[address]
-	for other := range open.rounds {
-		entry := m.reports[other]
-		if other == observer || entry == nil || entry.own[address] {
-			continue
-		}
-		if said, _ := entry.about(address, app); said == reached && m.confirmed(app, open, other) {
-			return true
+// objections adds the node of an address to claimed, where another observer
+// reaches the app there, and to confirmed, where that is newer than the
+// disagreement.
+func (m *Matrix) objections(
+	observer string, app *subject, address netip.Addr, claimed, confirmed map[string]bool,
+) {
+	owner := address.String()
+	for _, other := range m.observers[address] {
+		if m.reports[other].own[address] {
+			owner = other
 		}
 	}
-	return false
+	for _, other := range m.observers[address] {
+		if said, _ := m.reports[other].about(address, app); said != reached || other == observer || other == owner {
+			continue
+		}
+		claimed[owner] = true
+		if m.confirmed(app, app.doubts[address], other) {
+			confirmed[owner] = true
+		}
+	}
 }
 
 // hearing is how long the word of an isolated observer is not held against a

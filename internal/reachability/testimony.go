@@ -70,17 +70,19 @@ func (m *Matrix) words(
 			words.silent = append(words.silent, observer)
 		}
 	}
-	m.weigh(&words, app, address, now)
+	// Where no answer is expected, it does not matter who gets one.
+	matters := app.Endpoints.ReadyIn(family) && excuse(app, node, family) == ""
+	m.weigh(&words, app, address, matters, now)
 	return words
 }
 
 // weigh holds the words against each other: which are newer than their
 // contradiction, and which observers may be heard at all.
-func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now time.Time) {
-	if len(words.failed) == 0 || len(words.reached) == 0 {
-		delete(app.doubts, address)
-	} else {
+func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, matters bool, now time.Time) {
+	if matters && len(words.failed) > 0 && len(words.reached) > 0 {
 		m.question(words, app, address, now)
+	} else {
+		delete(app.doubts, address)
 	}
 	open, questioned := app.doubts[address]
 	words.failed = slices.DeleteFunc(words.failed, func(failure statement) bool {
