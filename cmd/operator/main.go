@@ -69,14 +69,15 @@ func run(opts options) error {
 	config.UserAgent = v1alpha1.OperatorName + "/" + version
 
 	ctx := ctrl.SetupSignalHandler()
-	mgr, err := newManager(config, opts)
+	matrix := reachability.NewMatrix()
+	mgr, err := newManager(config, opts, matrix)
 	if err != nil {
 		return err
 	}
 	apps := &exposedapp.Reconciler{
 		Client:   mgr.GetClient(),
 		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName),
-		Matrix:   reachability.NewMatrix(),
+		Matrix:   matrix,
 		Clock:    clock.RealClock{},
 	}
 	// A standby keeps its caches and the agents' reports warm.
@@ -86,7 +87,7 @@ func run(opts options) error {
 	}); err != nil {
 		return fmt.Errorf("set up exposedapp: %w", err)
 	}
-	nodes := &topology.Reconciler{Client: mgr.GetClient(), Rechecks: apps.Matrix}
+	nodes := &topology.Reconciler{Client: mgr.GetClient(), Rechecks: matrix}
 	if err := nodes.SetupWithManager(mgr, controller.Options{
 		EnableWarmup: &warm, ReconciliationTimeout: time.Minute,
 	}); err != nil {
@@ -99,7 +100,7 @@ func run(opts options) error {
 	return mgr.Start(ctx)
 }
 
-func newManager(config *rest.Config, opts options) (ctrl.Manager, error) {
+func newManager(config *rest.Config, opts options, matrix *reachability.Matrix) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		appsv1.AddToScheme, corev1.AddToScheme, discoveryv1.AddToScheme, v1alpha1.AddToScheme,
@@ -109,9 +110,13 @@ func newManager(config *rest.Config, opts options) (ctrl.Manager, error) {
 		}
 	}
 	ownWrites := true
+	// Short, so that a node that fails with the leader on it is told of as soon
+	// as any other. A leader that lets go too early does no harm: the standby is
+	// warm.
+	lease, renew, retry := 5*time.Second, 4*time.Second, time.Second
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,
-		Cache:  exposedapp.CacheOptions(),
+		Cache:  exposedapp.CacheOptions(matrix, clock.RealClock{}),
 		Client: client.Options{
 			FieldOwner: v1alpha1.OperatorName,
 			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: &ownWrites},
@@ -124,6 +129,9 @@ func newManager(config *rest.Config, opts options) (ctrl.Manager, error) {
 		HealthProbeBindAddress: opts.probeAddress,
 		LeaderElection:         opts.leaderElect,
 		LeaderElectionID:       v1alpha1.OperatorName,
+		LeaseDuration:          &lease,
+		RenewDeadline:          &renew,
+		RetryPeriod:            &retry,
 		// The process ends right after the manager, so the lease can be let go.
 		LeaderElectionReleaseOnCancel: true,
 	})

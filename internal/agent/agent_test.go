@@ -81,7 +81,7 @@ var _ = Describe("Agent", func() {
 			HaveField("Failures", ConsistOf(v1alpha1.ProbeFailure{
 				Reason: v1alpha1.ReasonConnectionRefused, Message: "connect: connection refused",
 				NodePorts: "31000", Addresses: []string{"10.0.0.1"},
-				Evidence: &v1alpha1.Evidence{ClusterIP: v1alpha1.EvidenceReached, KubeProxy: v1alpha1.EvidenceReached},
+				Evidence: &v1alpha1.Evidence{ClusterIP: v1alpha1.EvidenceReached},
 			})),
 		))
 
@@ -120,7 +120,10 @@ var _ = Describe("Agent", func() {
 		DeferCleanup(func(ctx context.Context) {
 			Expect(client.IgnoreNotFound(k8s.Delete(ctx, slice))).To(Succeed())
 		})
-		assign(ctx, "ways", "10.0.0.1")
+		reachability := assign(ctx, "ways", "10.0.0.1")
+		reachability.Spec.Targets = append(reachability.Spec.Targets,
+			v1alpha1.Target{Node: "ways", Addresses: []string{"10.0.0.9"}})
+		Expect(k8s.Update(ctx, reachability)).To(Succeed())
 		network := newNetwork()
 		network.answer("10.0.0.1:31060/ways", refused)
 		network.answer("10.244.0.5:9898/ways", refused)

@@ -18,7 +18,7 @@ import (
 // Services until ctx ends. They carry the labels of their Services.
 func watchEndpoints(ctx context.Context, c client.WithWatch, l *loop) {
 	selector := labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue})
-	source := listWatch(c, "watch EndpointSlices", client.ListOptions{LabelSelector: selector},
+	source := listWatch(c, l, "watch EndpointSlices", client.ListOptions{LabelSelector: selector},
 		func() client.ObjectList { return new(discoveryv1.EndpointSliceList) })
 	reflect(ctx, source, new(discoveryv1.EndpointSlice), endpointStore{l})
 }

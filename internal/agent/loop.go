@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -37,6 +38,10 @@ type loop struct {
 	tried   chan trial
 	written chan error
 	done    chan struct{}
+
+	// breather is how long, in nanoseconds, a watch that failed may wait at most.
+	// The watches read it.
+	breather atomic.Int64
 
 	// assignment is nil while there is no NodeReachability, and services, the
 	// newest resourceVersion of the Services seen, is empty until all have been
@@ -270,6 +275,7 @@ func (l *loop) assign(now time.Duration, a assignment) {
 		l.schedule.recheck, l.rechecked, l.unreadable = recheck{}, 0, 0
 	}
 	l.assignment = &a
+	l.breather.Store(int64(a.heartbeat-min(a.heartbeat, smallCluster)) / 10)
 	l.schedule.own = a.own
 	l.schedule.assign(now, a.addresses, a.heartbeat)
 	l.pacer.follow(now, a.heartbeat)

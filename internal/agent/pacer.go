@@ -12,9 +12,10 @@ const (
 	// a new Service is not reported as pending, and then again as reached.
 	holdTime = 2 * time.Second
 
-	// firstRetry is the pause after a failed write. It doubles up to lastRetry.
+	// firstRetry is the pause after a failed write. It doubles, up to the
+	// heartbeat divided by lastRetry.
 	firstRetry = 500 * time.Millisecond
-	lastRetry  = 30 * time.Second
+	lastRetry  = 5
 )
 
 // never is later than anything.
@@ -128,7 +129,7 @@ func (p *pacer) wrote(now time.Duration) {
 
 // failed ends a write that failed.
 func (p *pacer) failed(now time.Duration) {
-	p.pause = min(max(firstRetry, 2*p.pause), lastRetry)
+	p.pause = min(max(firstRetry, 2*p.pause), p.heartbeat/lastRetry)
 	p.retry = now + p.pause - time.Duration(p.random()*float64(p.pause)/2)
 	p.beat = p.retry
 }

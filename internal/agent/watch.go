@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,7 +23,7 @@ import (
 // watchServices keeps l informed of the operator's Services until ctx ends.
 func watchServices(ctx context.Context, c client.WithWatch, l *loop) {
 	selector := labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue})
-	source := listWatch(c, "watch Services", client.ListOptions{LabelSelector: selector},
+	source := listWatch(c, l, "watch Services", client.ListOptions{LabelSelector: selector},
 		func() client.ObjectList { return new(corev1.ServiceList) })
 	reflect(ctx, source, new(corev1.Service), serviceStore{l})
 }
@@ -31,7 +32,7 @@ func watchServices(ctx context.Context, c client.WithWatch, l *loop) {
 // ends.
 func watchAssignment(ctx context.Context, c client.WithWatch, node string, l *loop) {
 	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, node)
-	source := listWatch(c, "watch the NodeReachability", client.ListOptions{FieldSelector: selector},
+	source := listWatch(c, l, "watch the NodeReachability", client.ListOptions{FieldSelector: selector},
 		func() client.ObjectList { return new(v1alpha1.NodeReachabilityList) })
 	reflect(ctx, source, new(v1alpha1.NodeReachability), assignmentStore{l})
 }
@@ -42,22 +43,16 @@ func watchAssignment(ctx context.Context, c client.WithWatch, node string, l *lo
 func reflect(ctx context.Context, source cache.ListerWatcher, example client.Object, store cache.ReflectorStore) {
 	cache.NewReflectorWithOptions(source, example, store, cache.ReflectorOptions{
 		// The default of up to a minute would keep an agent blind for long after
-		// an outage of the API server.
-		Backoff: &wait.Backoff{
-			Duration: 500 * time.Millisecond,
-			Factor:   2,
-			Jitter:   1,
-			Steps:    math.MaxInt32,
-			Cap:      10 * time.Second,
-		},
+		// an outage of the API server. On larger clusters listWatch adds to it.
+		Backoff: &wait.Backoff{Duration: 500 * time.Millisecond, Factor: 1, Jitter: 1, Steps: math.MaxInt32},
 	}).RunWithContext(ctx)
 }
 
-// listWatch lists and watches what newList holds and selection selects. It logs
-// outages, about which a reflector keeps silent while the API server refuses
-// connections.
+// listWatch lists and watches for l what newList holds and selection selects. It
+// logs outages, about which a reflector keeps silent while the API server refuses
+// connections, and spreads over time what all agents would do at once after one.
 func listWatch(
-	c client.WithWatch, action string, selection client.ListOptions, newList func() client.ObjectList,
+	c client.WithWatch, l *loop, action string, selection client.ListOptions, newList func() client.ObjectList,
 ) *cache.ListWatch {
 	selected := func(options metav1.ListOptions) *client.ListOptions {
 		o := selection
@@ -68,6 +63,12 @@ func listWatch(
 	noted := func(ctx context.Context, err error) error {
 		if ctx.Err() == nil {
 			outage.note(klog.FromContext(ctx), err)
+		}
+		if err != nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Duration(rand.Int64N(l.breather.Load() + 1))):
+			}
 		}
 		return err
 	}

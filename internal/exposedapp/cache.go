@@ -1,24 +1,38 @@
 package exposedapp
 
 import (
+	"time"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
 )
 
 // CacheOptions says what the operator caches, and of that only what it uses.
 // Services and Deployments are watched in the whole cluster, because a foreign
-// one may hold the node port or the name of an ExposedApp.
-func CacheOptions() cache.Options {
+// one may hold the node port or the name of an ExposedApp. While reports cannot
+// be heard, the matrix is told so.
+func CacheOptions(matrix *reachability.Matrix, now clock.PassiveClock) cache.Options {
 	shared := true
 	return cache.Options{
+		NewInformer: func(source toolscache.ListerWatcher, example runtime.Object, resync time.Duration,
+			indexers toolscache.Indexers) toolscache.SharedIndexInformer {
+			lost, found := func() {}, func() {}
+			if _, reports := example.(*v1alpha1.NodeReachability); reports {
+				lost, found = func() { matrix.Deafen(now.Now()) }, func() { matrix.Hear(now.Now()) }
+			}
+			return newInformer(source, example, resync, indexers, lost, found)
+		},
 		ReaderFailOnMissingInformer: true,
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{

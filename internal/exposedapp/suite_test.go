@@ -81,9 +81,10 @@ func startOperator() {
 	ownWrites := true
 	logged := rest.CopyConfig(config)
 	logged.Wrap(writes.wrap)
+	matrix := reachability.NewMatrix()
 	mgr, err := ctrl.NewManager(logged, ctrl.Options{
 		Scheme: newScheme(),
-		Cache:  exposedapp.CacheOptions(),
+		Cache:  exposedapp.CacheOptions(matrix, clock.RealClock{}),
 		Client: client.Options{
 			FieldOwner: v1alpha1.OperatorName,
 			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: &ownWrites},
@@ -94,7 +95,7 @@ func startOperator() {
 	reconciler := &exposedapp.Reconciler{
 		Client:   mgr.GetClient(),
 		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName),
-		Matrix:   reachability.NewMatrix(),
+		Matrix:   matrix,
 		Clock:    clock.RealClock{},
 	}
 	Expect(reconciler.SetupWithManager(ctx, mgr, controller.Options{

@@ -2,6 +2,7 @@ package reachability_test
 
 import (
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/types"
@@ -79,6 +80,22 @@ func TestLikelyCause(t *testing.T) {
 			r.Expect(verdict.Message).To(ContainSubstring("; likely " + test.want))
 		})
 	}
+}
+
+// A node that recovers notices that before the others do.
+func TestLikelyCauseWaitsUntilAllWordsAreNewerThanTheNodesOwn(t *testing.T) {
+	r := newRoom(t)
+	failing := func(observer string) *v1alpha1.NodeReachability {
+		return with(fails(observer, "ConnectionRefused"), knows(v1alpha1.Evidence{Pod: "Reached", ClusterIP: "Reached", KubeProxy: "Reached"}))
+	}
+	r.hear(failing("a"), failing("b"), failing("c"))
+	r.Expect(r.verdict("a").Message).To(ContainSubstring("likely kube-proxy on a has not programmed the port"))
+	r.hear(answers("a"))
+	r.Expect(r.verdict("a").Message).NotTo(ContainSubstring("likely"))
+	_, holds := r.matrix.Verdicts(web, r.nodes, r.now)
+	r.Expect(holds).To(Equal(15 * time.Second))
+	r.now = r.now.Add(holds)
+	r.Expect(r.verdict("a").Message).To(ContainSubstring("likely a firewall on a rejects the port"))
 }
 
 func TestLikelyCauseOfADisagreement(t *testing.T) {

@@ -25,6 +25,9 @@ type Matrix struct {
 	round    int64
 	requests chan struct{}
 
+	// deaf is since when no report can come, zero while one can.
+	deaf time.Time
+
 	// epoch counts what may make an observer suspect or clear it.
 	epoch int
 }
@@ -39,6 +42,8 @@ type entry struct {
 	round     int64
 	renewTime time.Time
 	received  time.Time
+	// changed is when the observer last said something new.
+	changed   time.Time
 	heartbeat time.Duration
 	stale     bool
 	standing  standing
@@ -108,6 +113,9 @@ func (m *Matrix) Remove(observer string) []types.NamespacedName {
 func (m *Matrix) Expire(now time.Time) []types.NamespacedName {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !m.deaf.IsZero() {
+		return nil
+	}
 	touched := make(map[types.NamespacedName]struct{})
 	for observer, entry := range m.reports {
 		if entry.stale || now.Sub(entry.received) < staleHeartbeats*entry.heartbeat {
@@ -124,6 +132,29 @@ func (m *Matrix) Expire(now time.Time) []types.NamespacedName {
 		keys = append(keys, key)
 	}
 	return keys
+}
+
+// Deafen stops the time by which reports go stale, because no new ones can be
+// heard. Of what was heard before, that says nothing.
+func (m *Matrix) Deafen(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.deaf.IsZero() {
+		m.deaf = now
+	}
+}
+
+// Hear ends that. Observers have as long to renew their reports as they had left.
+func (m *Matrix) Hear(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.deaf.IsZero() {
+		return
+	}
+	for _, entry := range m.reports {
+		entry.received = entry.received.Add(now.Sub(m.deaf))
+	}
+	m.deaf = time.Time{}
 }
 
 // follow returns the entry after another report came. On the first sight of
@@ -149,6 +180,12 @@ func (e *entry) follow(object *v1alpha1.NodeReachability, decoded *report, now t
 		next.received = next.renewTime
 	case e != nil && next.renewTime.Equal(e.renewTime):
 		next.received = e.received
+	}
+	if e != nil {
+		next.changed = e.changed
+		if !differing(e.report, next.report).IsEmpty() {
+			next.changed = now
+		}
 	}
 	next.stale = now.Sub(next.received) >= staleHeartbeats*next.heartbeat
 	return next

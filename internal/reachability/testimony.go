@@ -26,8 +26,10 @@ type testimony struct {
 	sure bool
 	// selfOnly is set where the node's own word had to do.
 	selfOnly bool
-	// itself is the node's own word, which is no proof, but a clue.
+	// itself is the node's own word, which is no proof, but a clue. For as long as
+	// it is fresh, what the others say may be older.
 	itself word
+	fresh  time.Duration
 	// others tells whether an observer reaches the node on other node ports.
 	others func(observer string) word
 	// cycle is the time by which every word is newer than a change.
@@ -56,6 +58,7 @@ func (m *Matrix) words(
 		said, failure := entry.about(address, app)
 		if observer == node.Name {
 			words.itself = said
+			words.fresh = max(entry.changed.Add(app.cycle(entry)).Sub(now), 0)
 		}
 		if !alive[observer] || entry.stale || (observer == node.Name) != words.selfOnly {
 			continue
@@ -101,6 +104,9 @@ func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, matte
 		}
 		return false
 	})
+	if words.fresh > 0 && len(words.failed) > 0 {
+		words.wait(words.fresh)
+	}
 	words.others = func(observer string) word { return m.others(observer, app, address) }
 }
 

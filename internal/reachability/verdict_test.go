@@ -341,6 +341,24 @@ func TestExpire(t *testing.T) {
 	g.Expect(touched).To(ConsistOf(web))
 }
 
+// While the API server is away, an operator hears of nobody; that is not the
+// observers' fault.
+func TestReportsDoNotAgeWhileNobodyIsHeard(t *testing.T) {
+	g := NewWithT(t)
+	matrix := reachability.NewMatrix()
+	matrix.Observe(web, webApp(), start)
+	_, err := matrix.Report(answers("b"), later)
+	g.Expect(err).NotTo(HaveOccurred())
+	matrix.Deafen(later.Add(10 * time.Second))
+	matrix.Deafen(later.Add(20 * time.Second))
+	g.Expect(matrix.Expire(later.Add(time.Hour))).To(BeEmpty())
+	back := later.Add(time.Hour + 10*time.Second)
+	matrix.Hear(back)
+	matrix.Hear(back.Add(time.Minute))
+	g.Expect(matrix.Expire(back.Add(19 * time.Second))).To(BeEmpty())
+	g.Expect(matrix.Expire(back.Add(20 * time.Second))).To(ConsistOf(web))
+}
+
 func TestUnreadableReportSaysNothing(t *testing.T) {
 	breakages := map[string]func(*v1alpha1.NodeReachability){
 		"addresses": func(r *v1alpha1.NodeReachability) { r.Status.Addresses = []string{"nowhere"} },
