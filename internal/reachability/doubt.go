@@ -15,6 +15,10 @@ const (
 	// timeout of the default length, and the ways there and back.
 	patience = 3 * time.Second
 
+	// promptly is how soon those who disagree with a new failure look again. One
+	// that is older may be over by then.
+	promptly = 1500 * time.Millisecond
+
 	// promptHeartbeat is the longest heartbeat at which observers are asked to
 	// look again. It is that of small clusters; on larger ones the next probes
 	// in turn must do.
@@ -30,49 +34,89 @@ const (
 // asked to look again.
 type doubt struct {
 	began time.Time
-	// rounds are those of the requests, by observer. 0 stands for a word that
-	// was already known to be newer than the doubt.
-	rounds map[string]int64
+	asked map[string]question
+}
+
+// question is a request to one observer. Round 0 stands for one that was
+// answered before the doubt began.
+type question struct {
+	round        int64
+	at, answered time.Time
 }
 
 // disagree opens a doubt, or keeps the one that is open, between the observers
-// that have a word on an address.
-func (m *Matrix) disagree(app *subject, address netip.Addr, observers []string, now time.Time) doubt {
-	open, found := app.doubts[address]
-	if !found {
-		open = doubt{began: now, rounds: make(map[string]int64, len(observers))}
+// that have a word on an address, and takes note of their answers.
+func (m *Matrix) disagree(app *subject, address netip.Addr, observers []string, now time.Time) *doubt {
+	open := app.doubts[address]
+	if open == nil {
+		open = &doubt{began: now, asked: make(map[string]question, len(observers))}
 		if app.doubts == nil {
-			app.doubts = make(map[netip.Addr]doubt)
+			app.doubts = make(map[netip.Addr]*doubt)
 		}
 		app.doubts[address] = open
 	}
 	for _, observer := range observers {
-		if _, asked := open.rounds[observer]; asked {
-			continue
-		}
 		entry := m.reports[observer]
-		if !app.judged && entry.recheckRound >= entry.round && entry.asked.covers(address, app.Service.NodePort) {
+		asked, found := open.asked[observer]
+		switch {
+		case !found && !app.judged && entry.recheckRound >= entry.round &&
+			entry.asked.covers(address, app.Service.NodePort):
 			// An earlier operator asked already.
-			open.rounds[observer] = 0
+			open.asked[observer] = question{at: now, answered: now}
 			m.epoch++
-			continue
-		}
-		m.round = max(m.round+1, now.UnixMilli())
-		open.rounds[observer] = m.round
-		select {
-		case m.requests <- struct{}{}:
-		default:
+		case !found:
+			m.ask(open, observer, now)
+		case asked.answered.IsZero() && m.looked(app, open, observer):
+			asked.answered = now
+			open.asked[observer] = asked
+			m.epoch++
 		}
 	}
 	return open
 }
 
-// confirmed tells whether an observer's word is newer than the doubt: because it
-// looked again, or renewed its report after a full turn of probes.
-func (m *Matrix) confirmed(app *subject, open doubt, observer string) bool {
-	round, asked := open.rounds[observer]
-	entry := m.reports[observer]
-	return asked && (entry.recheckRound >= round || entry.received.After(open.began.Add(app.cycle(entry))))
+func (m *Matrix) ask(open *doubt, observer string, now time.Time) {
+	m.round = max(m.round+1, now.UnixMilli())
+	open.asked[observer] = question{round: m.round, at: now}
+	select {
+	case m.requests <- struct{}{}:
+	default:
+	}
+}
+
+// looked tells whether an observer answered: by looking again, or by renewing
+// its report after a full turn of probes.
+func (m *Matrix) looked(app *subject, open *doubt, observer string) bool {
+	entry, asked := m.reports[observer], open.asked[observer]
+	return entry.recheckRound >= asked.round || entry.received.After(asked.at.Add(app.cycle(entry)))
+}
+
+// confirmed tells whether an observer looked again since the doubt began.
+func (d *doubt) confirmed(observer string) bool {
+	return d != nil && !d.asked[observer].answered.IsZero()
+}
+
+// stands tells whether a failure goes on beside the answers of others: because
+// it began only just before the last of them confirmed its own, or because its
+// observer looked again after that. If not, the observer is asked once more.
+func (m *Matrix) stands(open *doubt, failure *statement, reached []string, now time.Time) bool {
+	var last time.Time
+	for _, observer := range reached {
+		if answered := open.asked[observer].answered; answered.After(last) {
+			last = answered
+		}
+	}
+	asked := open.asked[failure.observer]
+	switch {
+	case last.IsZero():
+		return false
+	case !failure.since.Before(last.Add(-promptly)):
+		return true
+	case asked.at.Before(last):
+		m.ask(open, failure.observer, now)
+		return false
+	}
+	return !asked.answered.IsZero()
 }
 
 // cycle is the time in which every pair of an observer was probed and its word
@@ -89,7 +133,7 @@ func (s *subject) awaits(observer string, after, upTo int64) bool {
 		return false
 	}
 	for _, open := range s.doubts {
-		if round, asked := open.rounds[observer]; asked && round > after && round <= upTo {
+		if round := open.asked[observer].round; round > after && round <= upTo {
 			return true
 		}
 	}
@@ -114,8 +158,8 @@ func (m *Matrix) Requests() map[string]v1alpha1.Recheck {
 	open := make(map[string]*pairs)
 	for _, app := range m.apps {
 		for address, doubt := range app.doubts {
-			for observer, round := range doubt.rounds {
-				entry := m.reports[observer]
+			for observer, question := range doubt.asked {
+				entry, round := m.reports[observer], question.round
 				if entry == nil || entry.recheckRound >= round || entry.heartbeat > promptHeartbeat {
 					continue
 				}

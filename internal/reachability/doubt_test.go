@@ -79,11 +79,36 @@ func TestDisagreementIsTakenUpWithAllWhoHaveAWord(t *testing.T) {
 	}
 
 	r.hear(r.asked(answers("b")))
-	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"), "c's word may be the older one")
-	r.hear(r.asked(fails("c", "Timeout")))
 	r.Expect(r.row("a")).To(Equal("Unreachable PartiallyReachable"))
 	r.Expect(r.verdict("a").Message).To(HavePrefix("reached from b, but not from c (Timeout: raw error); "))
+	r.hear(r.asked(fails("c", "Timeout")))
+	r.Expect(r.row("a")).To(Equal("Unreachable PartiallyReachable"))
 	r.Expect(r.matrix.Requests()).To(BeEmpty())
+}
+
+// A failure that began long before the answer that contradicts it may be over.
+func TestOldFailureIsLookedAtAgainAfterTheAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		finds *v1alpha1.NodeReachability
+		want  string
+	}{
+		"it is over":    {answers("b"), "Reachable "},
+		"it still goes": {fails("b", "Timeout"), "Unreachable PartiallyReachable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRoom(t)
+			r.hear(fails("b", "Timeout"), fails("c", "Timeout"))
+			r.now = r.now.Add(time.Minute)
+			r.hear(answers("c"))
+			first := r.asked(fails("b", "Timeout"))
+			r.hear(first)
+			r.hear(r.asked(answers("c")))
+			r.Expect(r.row("a")).To(Equal("Unreachable Timeout"), "b looked again before c answered")
+			r.hear(r.asked(test.finds))
+			r.Expect(r.row("a")).To(Equal(test.want))
+			r.Expect(r.matrix.Requests()).To(BeEmpty())
+		})
+	}
 }
 
 // A node that falls silent is noticed by one observer before the other: it was
@@ -122,8 +147,10 @@ func TestRenewedReportsSettleADisagreement(t *testing.T) {
 	r.now = r.now.Add(14 * time.Second)
 	r.hear(answers("b"), fails("c", "Timeout"))
 	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
-	r.now = r.now.Add(2 * time.Second)
-	r.hear(answers("b"), fails("c", "Timeout"))
+	for range 2 {
+		r.now = r.now.Add(16 * time.Second)
+		r.hear(answers("b"), fails("c", "Timeout"))
+	}
 	r.Expect(r.row("a")).To(Equal("Unreachable PartiallyReachable"))
 }
 

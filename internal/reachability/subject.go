@@ -20,7 +20,9 @@ type subject struct {
 	// arrived is when a node got its first ready pod, by node.
 	arrived map[string]time.Time
 	// doubts are the addresses that observers disagree on.
-	doubts map[netip.Addr]doubt
+	doubts map[netip.Addr]*doubt
+	// failing is since when observers fail, by address and observer.
+	failing map[netip.Addr]map[string]time.Time
 	// judged is whether the app was judged before.
 	judged bool
 }
@@ -33,7 +35,7 @@ func (s *subject) follow(app App, now time.Time) *subject {
 		next.changed = time.Time{}
 	case s != nil && s.Service == app.Service:
 		next.since, next.changed, next.moved = s.since, s.changed, s.moved
-		next.doubts, next.judged = s.doubts, s.judged
+		next.doubts, next.failing, next.judged = s.doubts, s.failing, s.judged
 		if !s.Endpoints.Ready() && app.Endpoints.Ready() {
 			next.changed = now
 		}

@@ -68,7 +68,7 @@ func (m *Matrix) objections(
 			continue
 		}
 		claimed[owner] = true
-		if m.confirmed(app, app.doubts[address], other) {
+		if app.doubts[address].confirmed(other) {
 			confirmed[owner] = true
 		}
 	}

@@ -42,6 +42,7 @@ type testimony struct {
 type statement struct {
 	observer string
 	*exception
+	since time.Time
 }
 
 // words gathers the words on a node. Its own counts only where it is alone.
@@ -73,6 +74,7 @@ func (m *Matrix) words(
 			words.silent = append(words.silent, observer)
 		}
 	}
+	app.date(address, words.failed, now)
 	// Where no answer is expected, it does not matter who gets one.
 	matters := app.Endpoints.ReadyIn(family) && excuse(app, node, family) == ""
 	m.weigh(&words, app, address, matters, now)
@@ -87,22 +89,24 @@ func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, matte
 	} else {
 		delete(app.doubts, address)
 	}
-	open, questioned := app.doubts[address]
+	open := app.doubts[address]
 	words.failed = slices.DeleteFunc(words.failed, func(failure statement) bool {
 		if words.selfOnly {
 			return false
 		}
 		standing := m.standingOf(failure.observer)
-		left := open.began.Add(m.reports[failure.observer].hearing()).Sub(now)
-		switch {
-		case standing.isolated && standing.contradicted:
+		if standing.isolated && standing.contradicted {
 			words.aside = append(words.aside, failure.observer)
 			return true
-		case standing.isolated && questioned && left > 0:
-			words.wait(left)
-			return true
 		}
-		return false
+		if !standing.isolated || open == nil {
+			return false
+		}
+		left := open.began.Add(m.reports[failure.observer].hearing()).Sub(now)
+		if left > 0 {
+			words.wait(left)
+		}
+		return left > 0
 	})
 	if words.fresh > 0 && len(words.failed) > 0 {
 		words.wait(words.fresh)
@@ -118,16 +122,37 @@ func (m *Matrix) question(words *testimony, app *subject, address netip.Addr, no
 	}
 	open := m.disagree(app, address, observers, now)
 	for _, observer := range words.reached {
-		if m.confirmed(app, open, observer) {
+		if open.confirmed(observer) {
 			words.confirmed = append(words.confirmed, observer)
 		}
 	}
-	words.sure = slices.ContainsFunc(words.failed, func(failure statement) bool {
-		return m.confirmed(app, open, failure.observer)
-	})
+	for i := range words.failed {
+		words.sure = m.stands(open, &words.failed[i], words.confirmed, now) || words.sure
+	}
 	if !words.sure || len(words.confirmed) < len(words.reached) {
 		// Who does not look again is heard when its turn has come.
 		words.wait(max(open.began.Add(words.cycle).Sub(now), 0) + promptHeartbeat)
+	}
+}
+
+// date notes since when observers fail.
+func (s *subject) date(address netip.Addr, failed []statement, now time.Time) {
+	before := s.failing[address]
+	if len(failed) == 0 {
+		delete(s.failing, address)
+		return
+	}
+	if s.failing == nil {
+		s.failing = make(map[netip.Addr]map[string]time.Time)
+	}
+	s.failing[address] = make(map[string]time.Time, len(failed))
+	for i := range failed {
+		since, found := before[failed[i].observer]
+		if !found {
+			since = now
+		}
+		failed[i].since = since
+		s.failing[address][failed[i].observer] = since
 	}
 }
 
