@@ -70,7 +70,7 @@ verify-modules:
 	done
 
 ##@ Test
-.PHONY: test test-unit test-e2e
+.PHONY: test test-unit test-e2e test-faults
 
 test: test-unit test-e2e ## Run all tests
 
@@ -81,8 +81,17 @@ test-unit: ## Run the tests that need no cluster, with the race detector where t
 
 test-e2e: ## Run the tests against a three-node KinD cluster, which is brought up first
 	go run ./hack/lab up
+	go run ./hack/lab flux
 	browser=$$(go run ./hack/lab browser); env=$$(go run ./hack/lab env); eval "$$env"; go run ./hack/demo deploy; \
-	CHROMIUM=$$browser go test ./test/e2e -v -count=1 -timeout=30m -ginkgo.no-color
+	CHROMIUM=$$browser go test ./test/e2e -v -count=1 -timeout=30m -ginkgo.no-color -ginkgo.label-filter='!faults || short'
+
+# Faults that take long are tried in every third round.
+FAULT_ROUNDS ?= 3
+
+test-faults: ## Break one thing after the other on the KinD cluster, and count the status's false words
+	go run ./hack/lab up
+	env=$$(go run ./hack/lab env); eval "$$env"; go run ./hack/demo deploy; \
+	FAULT_ROUNDS=$(FAULT_ROUNDS) go test ./test/e2e -v -count=1 -timeout=60m -ginkgo.no-color -ginkgo.label-filter=faults
 
 ##@ Build
 .PHONY: build docker-build docker-push build-installer dist/overlay

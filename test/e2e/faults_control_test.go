@@ -1,0 +1,109 @@
+package e2e_test
+
+import (
+	"fmt"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/exposedapp/exposedapp/test/judge"
+)
+
+// What breaks here is a node port, and with it those who tell of it.
+var _ = Describe("The truth is told in spite of", Ordered, ContinueOnFailure, faults, func() {
+	const nodePort = 30080
+	const movedPort = 30085
+	var web app
+
+	BeforeAll(func(ctx SpecContext) {
+		web = app{newNamespace(ctx, "control"), "web"}
+		apply(ctx, web.namespace, `
+apiVersion: exposedapp.dev/v1alpha1
+kind: ExposedApp
+metadata: {name: web}
+spec: {nodePort: 30080, app: {replicas: 2}}`)
+		web.waitReady(ctx)
+	})
+
+	drop := fmt.Sprintf("chain prerouting { type filter hook prerouting priority raw; tcp dport %d drop; }", nodePort)
+
+	// follows tries a silent node, with something in the way as it falls silent
+	// and as it answers again.
+	follows := func(ctx SpecContext, name string, inTheWay func(ctx SpecContext)) {
+		GinkgoHelper()
+		n := nodes[len(nodes)-1]
+		t := try(ctx, name, web, nodePort)
+		var mend func(ctx SpecContext)
+		t.phase(ctx, judge.Phase{Turn: judge.Dialled, Right: onlyOn(n, words("Unreachable Timeout"))}, func() {
+			inTheWay(ctx)
+			mend = inject(ctx, n, drop)
+		})
+		t.phase(ctx, judge.Phase{Turn: judge.Dialled, Right: t.Phases[0].Right}, func() {
+			inTheWay(ctx)
+			mend(ctx)
+		})
+		t.end()
+	}
+
+	fault("the operators being killed", func(ctx SpecContext, _ int) {
+		follows(ctx, "operators are killed in mid-work", func(ctx SpecContext) {
+			kubectl(ctx, "delete", "pods", "--namespace", system, "--selector=app.kubernetes.io/component=operator",
+				"--force", "--grace-period=0")
+		})
+	}, slow)
+
+	fault("the API server being killed", func(ctx SpecContext, _ int) {
+		follows(ctx, "the API server is killed", func(ctx SpecContext) {
+			_, err := nodes[0].run(ctx, "pkill", "--signal=KILL", "--exact", "kube-apiserver")
+			Expect(err).NotTo(HaveOccurred())
+		})
+	}, slow)
+
+	// kube-proxy leaves its rules behind: nothing breaks until one changes.
+	fault("kube-proxy being away from a node", func(ctx SpecContext, round int) {
+		n := nodes[(len(nodes)-1+round)%len(nodes)]
+		t := try(ctx, "kube-proxy is away from a node", web, nodePort)
+		var bringBack func(ctx SpecContext)
+		t.calm(ctx, func() { bringBack = banish(ctx, n) })
+		DeferCleanup(func(ctx SpecContext) { web.patch(ctx, fmt.Sprintf(`{"nodePort": %d}`, nodePort)) })
+		t.phase(ctx, judge.Phase{
+			Turn: judge.Dialled, Port: movedPort, Anew: true,
+			Right:   onlyOn(n, telling("Unreachable ConnectionRefused", "kube-proxy")),
+			Passing: words("Unknown Pending"),
+		}, func() {
+			web.patch(ctx, fmt.Sprintf(`{"nodePort": %d}`, movedPort))
+			t.dials.turnTo("/", movedPort)
+		})
+		t.phase(ctx, judge.Phase{Turn: judge.Dialled, Port: movedPort, Right: t.Phases[0].Right}, func() { bringBack(ctx) })
+		t.end()
+	}, slow)
+})
+
+// banish takes kube-proxy away from a node, and from no other, and returns how
+// to bring it back.
+func banish(ctx SpecContext, n node) (bringBack func(ctx SpecContext)) {
+	GinkgoHelper()
+	const label = "exposedapp.dev/e2e-no-kube-proxy"
+	patch := func(ctx SpecContext, patch string) {
+		GinkgoHelper()
+		kubectl(ctx, "patch", "daemonset", "--namespace=kube-system", "kube-proxy", "--type=merge", "--patch="+patch)
+	}
+	bringBack = func(ctx SpecContext) {
+		GinkgoHelper()
+		// First as it was, so that the pods that stayed are not replaced.
+		patch(ctx, `{"spec": {"template": {"spec": {"affinity": null}}}}`)
+		patch(ctx, `{"spec": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}}`)
+		kubectl(ctx, "label", "node", n.name, label+"-")
+		kubectl(ctx, "rollout", "status", "--namespace=kube-system", "daemonset/kube-proxy", "--timeout", rollout.String())
+	}
+	DeferCleanup(bringBack)
+	kubectl(ctx, "label", "node", n.name, label+"=")
+	patch(ctx, `{"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": null}}}`)
+	patch(ctx, `{"spec": {"template": {"spec": {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution":
+		{"nodeSelectorTerms": [{"matchExpressions": [{"key": "`+label+`", "operator": "DoesNotExist"}]}]}}}}}}}`)
+	Eventually(func() (string, error) {
+		return run(ctx, "kubectl", "get", "pods", "--namespace=kube-system", "--selector=k8s-app=kube-proxy",
+			"--field-selector=spec.nodeName="+n.name, "--output=name")
+	}).WithContext(ctx).Should(BeEmpty())
+	return bringBack
+}
