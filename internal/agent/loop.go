@@ -146,8 +146,8 @@ func (l *loop) review(now time.Duration) {
 	}
 	if done := l.schedule.recheck.done; done != l.rechecked {
 		l.rechecked = done
-		// The first report waits for all pairs anyway.
-		l.pacer.note(now, l.pacer.begun)
+		// Somebody waits for it. The first report waits for all pairs anyway.
+		l.pacer.note(now-debounce, l.pacer.begun)
 	}
 }
 

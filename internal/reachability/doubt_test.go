@@ -186,6 +186,14 @@ func TestNobodyIsAskedForNothing(t *testing.T) {
 	}
 }
 
+func TestRawErrorsStandBesideAnExcuse(t *testing.T) {
+	r := newRoom(t)
+	r.nodes[0].Ready = false
+	r.hear(fails("b", "Timeout"), fails("c", "Timeout"))
+	r.Expect(r.verdict("a").Message).To(Equal(
+		"the Node is not Ready: see kubectl describe node; not from b, c (Timeout: raw error)"))
+}
+
 // cutOff is the report of an observer that reaches no other node.
 func cutOff(observer string) *v1alpha1.NodeReachability {
 	report := fails(observer, "Timeout")

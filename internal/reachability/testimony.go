@@ -156,6 +156,17 @@ func (s *subject) date(address netip.Addr, failed []statement, now time.Time) {
 	}
 }
 
+// settled returns how to ask whether every word is newer than the last change of
+// the endpoints. Where that takes a time yet, the verdict holds for no longer.
+func (t *testimony) settled(left time.Duration) func() bool {
+	return func() bool {
+		if left > 0 {
+			t.wait(left)
+		}
+		return left <= 0
+	}
+}
+
 // wait listens again after a time, or earlier.
 func (t *testimony) wait(left time.Duration) {
 	if t.holds == 0 || left < t.holds {

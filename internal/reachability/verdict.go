@@ -58,34 +58,48 @@ func judge(
 		words.wait(holds)
 	}
 
-	_, servesHere := app.Endpoints[family][node.Name]
-	served := len(app.Endpoints[family]) > 0
-	unsettled := app.moved.Add(words.cycle).Sub(now)
-	answers := verdict.State == v1alpha1.NodeReachable
-	reason := excuse(app, node, family)
-	switch {
-	case reason != "":
-		verdict.Expected = false
-		verdict.Reason, verdict.Message = reason, excused(reason, family)
-		if !answers || servesHere || reason != v1alpha1.ReasonNoLocalEndpoint {
-			break
+	settled := words.settled(app.moved.Add(words.cycle).Sub(now))
+	if reason := excuse(app, node, family); reason != "" {
+		pardon(&verdict, reason, words)
+		if _, serves := app.Endpoints[family][node.Name]; reason == v1alpha1.ReasonNoLocalEndpoint && !serves {
+			disclose(&verdict, settled)
 		}
-		if unsettled > 0 {
-			words.wait(unsettled)
-			break
-		}
+	} else {
+		attribute(&verdict, app.Endpoints, settled)
+	}
+	return verdict, words.holds
+}
+
+// pardon tells that a node is not expected to answer, and what was found all the
+// same.
+func pardon(verdict *v1alpha1.NodeVerdict, reason string, words testimony) {
+	verdict.Expected = false
+	verdict.Reason, verdict.Message = reason, excused(reason, verdict.Family)
+	if len(words.failed) > 0 && reason != v1alpha1.ReasonNoLocalEndpoint {
+		verdict.Message += "; not from " + words.blame()
+	}
+}
+
+// disclose tells of a node that should drop what comes, and answers.
+func disclose(verdict *v1alpha1.NodeVerdict, settled func() bool) {
+	if verdict.State == v1alpha1.NodeReachable && settled() {
 		verdict.Reason, verdict.Message = v1alpha1.ReasonUnexpectedAnswer, unexpectedAnswer
-	case !answers && !app.Endpoints.ReadyIn(family):
+	}
+}
+
+// attribute holds a node's state against whether there is a pod that could
+// answer.
+func attribute(verdict *v1alpha1.NodeVerdict, endpoints Endpoints, settled func() bool) {
+	answers := verdict.State == v1alpha1.NodeReachable
+	switch {
+	case !answers && !endpoints.ReadyIn(verdict.Family):
 		// Not the errors of the dials: kube-proxy's rejections pass a rate limit
 		// of the kernel, so refusals and timeouts take turns, and mean nothing.
 		verdict.Reason, verdict.Message = v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
-	case answers && !served && unsettled > 0:
-		words.wait(unsettled)
-	case answers && !served:
+	case answers && len(endpoints[verdict.Family]) == 0 && settled():
 		verdict.State = v1alpha1.NodeUnreachable
 		verdict.Reason, verdict.Message = v1alpha1.ReasonNotServed, notServed
 	}
-	return verdict, words.holds
 }
 
 // conclude turns the words on a node into its state. quiet is the time since

@@ -33,7 +33,7 @@ import (
 )
 
 // gather is how long requests to look again may wait for each other.
-const gather = 50 * time.Millisecond
+const gather = 10 * time.Millisecond
 
 // Reconciler writes the spec of every NodeReachability.
 type Reconciler struct {
