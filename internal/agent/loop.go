@@ -146,8 +146,9 @@ func (l *loop) review(now time.Duration) {
 	}
 	if done := l.schedule.recheck.done; done != l.rechecked {
 		l.rechecked = done
-		// Somebody waits for it. The first report waits for all pairs anyway.
-		l.pacer.note(now-debounce, l.pacer.begun)
+		// The operator waits for it, so what comes in a burst has less time. The
+		// first report waits for all pairs anyway.
+		l.pacer.note(now-debounce*4/5, l.pacer.begun)
 	}
 }
 
