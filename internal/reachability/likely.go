@@ -6,6 +6,9 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
+// theApp is behind a failure that a pod gives at its own address as well.
+const theApp = "the app itself: its pod answers the same"
+
 // likely names what is behind a failure where the steps of all observers point
 // to it, and nothing where they disagree or are missing: beyond the dials
 // themselves, only what they leave no other explanation for is claimed.
@@ -35,7 +38,7 @@ func (t *testimony) likely(node string) string {
 	case lost(reason) && lost(kubeProxy) && t.itself != failed:
 		return fmt.Sprintf("%s is down or cut off", node)
 	case reason != "" && reason == clusterIP && reason == pod:
-		return "the app itself: its pod answers the same"
+		return theApp
 	case clusterIP != v1alpha1.EvidenceReached:
 		return "" // The app may be the cause as well as the node.
 	case kubeProxy == v1alpha1.ReasonConnectionRefused && t.itself != reached:

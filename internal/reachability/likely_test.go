@@ -1,6 +1,7 @@
 package reachability_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,7 @@ func TestLikelyCause(t *testing.T) {
 		"a healthy kube-proxy without the port":  {reason: refused, b: healthy, c: healthy, itself: fails("a", refused), want: "kube-proxy on a has not programmed the port"},
 		"a healthy kube-proxy without the ports": {reason: refused, b: healthy, c: healthy, itself: fails("a", refused), others: true, want: "kube-proxy on a does not serve this address (nodePortAddresses)"},
 		"the app answers so by itself":           {reason: status, b: v1alpha1.Evidence{Pod: status, ClusterIP: status}, c: v1alpha1.Evidence{Pod: status, ClusterIP: status}, want: "the app itself: its pod answers the same"},
+		"the app refuses by itself":              {reason: refused, b: v1alpha1.Evidence{Pod: refused, ClusterIP: refused}, c: v1alpha1.Evidence{Pod: refused, ClusterIP: refused}, want: "the app itself: its pod answers the same"},
 		"the cluster IP does not answer either":  {reason: timeout, b: v1alpha1.Evidence{Pod: ok, ClusterIP: timeout, KubeProxy: ok}, c: healthy, itself: answers("a")},
 		"the app answers elsewhere, not here":    {reason: status, b: healthy, c: healthy, want: "something else than the app answers on the port of a"},
 	}
@@ -78,6 +80,9 @@ func TestLikelyCause(t *testing.T) {
 				return
 			}
 			r.Expect(verdict.Message).To(ContainSubstring("; likely " + test.want))
+			if strings.HasPrefix(test.want, "the app itself") {
+				r.Expect(verdict.Message).To(HaveSuffix("; check the app's logs, and spec.probe.path"))
+			}
 		})
 	}
 }

@@ -23,6 +23,8 @@ const (
 
 	reachableFromSelfOnly = "the only node of the cluster answers itself; nobody else can confirm it"
 
+	nextForApp = "check the app's logs, and spec.probe.path"
+
 	setAside = "set aside: NAME, which reaches no other node while others do: see its network"
 )
 
@@ -57,10 +59,8 @@ func nextStep(reason, node string) string {
 		return "check the routes to " + node
 	case v1alpha1.ReasonPartiallyReachable:
 		return "check what is between these nodes"
-	case v1alpha1.ReasonHTTPStatus:
-		return "check spec.probe.path and the app's logs"
-	case v1alpha1.ReasonConnectionReset:
-		return "check the app's logs"
+	case v1alpha1.ReasonHTTPStatus, v1alpha1.ReasonConnectionReset:
+		return nextForApp
 	case v1alpha1.ReasonProtocolError:
 		return "check that the app speaks HTTP on spec.app.containerPort"
 	}

@@ -164,10 +164,13 @@ func (t *testimony) cause(node string) (reason, message string) {
 		reason = v1alpha1.ReasonPartiallyReachable
 		parts[0] = fmt.Sprintf("reached from %s, but %s", list(t.confirmed), parts[0])
 	}
-	if likely := t.likely(node); likely != "" {
+	likely := t.likely(node)
+	if likely != "" {
 		parts = append(parts, "likely "+likely)
 	}
-	if next := nextStep(reason, node); next != "" {
+	if next := nextStep(reason, node); likely == theApp {
+		parts = append(parts, nextForApp)
+	} else if next != "" {
 		parts = append(parts, next)
 	}
 	return reason, strings.Join(parts, "; ")

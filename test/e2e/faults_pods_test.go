@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -30,6 +31,10 @@ spec: {nodePort: 30082}`)
 	noEndpoints := words("Unreachable NoReadyEndpoints")
 	// either is said while pods come and go.
 	either := words("Unreachable NoReadyEndpoints", "Unknown NoReadyEndpoints", "Unknown Pending", reachable)
+	// crashing is said as well where pods that are listed as ready do not answer:
+	// the kubelet takes a moment to notice.
+	crashing := words("Unreachable ConnectionRefused", "Unreachable ConnectionReset")
+	maps.Copy(crashing, either)
 
 	fault("that are no longer ready", func(ctx SpecContext, _ int) {
 		t := try(ctx, "pods are no longer ready", web, nodePort)
@@ -57,7 +62,7 @@ spec: {nodePort: 30082}`)
 	// while.
 	fault("that crash again and again", func(ctx SpecContext, _ int) {
 		t := try(ctx, "pods crash again and again", web, nodePort)
-		t.steady(onAll(either))
+		t.steady(onAll(crashing))
 		for crashes := range 3 {
 			Eventually(web.podStates).WithContext(ctx).Should(HaveEach("ready"))
 			web.ask(ctx, "GET", "/panic")
