@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -11,7 +12,10 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -69,6 +73,9 @@ func run(opts options) error {
 	config.UserAgent = v1alpha1.OperatorName + "/" + version
 
 	ctx := ctrl.SetupSignalHandler()
+	if err := awaitAPIServer(ctx, config); err != nil {
+		return err
+	}
 	matrix := reachability.NewMatrix()
 	mgr, err := newManager(config, opts, matrix)
 	if err != nil {
@@ -100,6 +107,29 @@ func run(opts options) error {
 	return mgr.Start(ctx)
 }
 
+// awaitAPIServer waits until the API server is ready. A leader that loses its
+// lease in an outage ends, and is started again before the outage is over: if it
+// ended at once each time, the kubelet would let it wait ever longer.
+func awaitAPIServer(ctx context.Context, config *rest.Config) error {
+	server, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return err
+	}
+	told := false
+	return wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
+		err := server.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+		// Whoever refuses to tell is there.
+		if err == nil || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+			return true, nil
+		}
+		if !told {
+			ctrl.Log.Error(err, "Waiting for the API server")
+			told = true
+		}
+		return false, nil
+	})
+}
+
 func newManager(config *rest.Config, opts options, matrix *reachability.Matrix) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
@@ -113,7 +143,7 @@ func newManager(config *rest.Config, opts options, matrix *reachability.Matrix) 
 	// Short, so that a node that fails with the leader on it is told of as soon
 	// as any other. A leader that lets go too early does no harm: the standby is
 	// warm.
-	lease, renew, retry := 5*time.Second, 4*time.Second, time.Second
+	lease, renew, retry := 4*time.Second, 3*time.Second, 700*time.Millisecond
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,
 		Cache:  exposedapp.CacheOptions(matrix, clock.RealClock{}),

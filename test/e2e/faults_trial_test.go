@@ -18,7 +18,7 @@ import (
 const (
 	// patience is how long a trial waits for the truth before it goes on. What
 	// took longer than promised is for the judge.
-	patience = 45 * time.Second
+	patience = 2 * time.Minute
 
 	// relapse is how long what was told is watched for a relapse.
 	relapse = 3 * time.Second
