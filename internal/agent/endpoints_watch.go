@@ -6,19 +6,15 @@ import (
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
 // watchEndpoints keeps l informed of the EndpointSlices of the operator's
 // Services until ctx ends. They carry the labels of their Services.
 func watchEndpoints(ctx context.Context, c client.WithWatch, l *loop) {
-	selector := labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue})
-	source := listWatch(c, l, "watch EndpointSlices", client.ListOptions{LabelSelector: selector},
+	source := listWatch(c, l, "watch EndpointSlices", managed(),
 		func() client.ObjectList { return new(discoveryv1.EndpointSliceList) })
 	reflect(ctx, source, new(discoveryv1.EndpointSlice), endpointStore{l})
 }

@@ -33,10 +33,10 @@ const (
 //
 // It says all that is known if that fits. If not, it leaves out the evidence.
 // After that, ports that are not dialled no longer interrupt a range, which
-// changes nothing for those that are. If that does not fit either, the failures of the fewest pairs become pending, and
-// pending entries as coarse as they must. A reached pair may thus become
-// pending, and a failing one be named as pending too; but nothing ever becomes
-// reached.
+// changes nothing for those that are. If that does not fit either, the failures
+// of the fewest pairs become pending, and pending entries as coarse as they must.
+// A reached pair may thus become pending, and a failing one be named as pending
+// too; but nothing ever becomes reached.
 func (s survey) report() v1alpha1.NodeReachabilityStatus {
 	if status := s.status(s.failures, s.pending); fits(status) {
 		return status

@@ -22,10 +22,16 @@ import (
 
 // watchServices keeps l informed of the operator's Services until ctx ends.
 func watchServices(ctx context.Context, c client.WithWatch, l *loop) {
-	selector := labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue})
-	source := listWatch(c, l, "watch Services", client.ListOptions{LabelSelector: selector},
+	source := listWatch(c, l, "watch Services", managed(),
 		func() client.ObjectList { return new(corev1.ServiceList) })
 	reflect(ctx, source, new(corev1.Service), serviceStore{l})
+}
+
+// managed selects the operator's Services, and what carries their labels.
+func managed() client.ListOptions {
+	return client.ListOptions{
+		LabelSelector: labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}),
+	}
 }
 
 // watchAssignment keeps l informed of the node's NodeReachability until ctx

@@ -27,7 +27,7 @@ func (t *testimony) likely(node string) string {
 	}
 
 	switch {
-	case t.fresh > 0, len(t.reached) > 0 && (len(t.confirmed) == 0 || !t.sure):
+	case t.fresh > 0, len(t.reached) > 0 && !t.sure:
 		return "" // It is not settled yet what holds together.
 	case len(t.reached) > 0 && lost(reason) && lost(kubeProxy):
 		return fmt.Sprintf("a firewall or a broken route between %s and %s", list(observers), node)

@@ -1,14 +1,12 @@
 package reachability
 
 import (
-	"strings"
-
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// What is said of a node, with the way out. NAME stands for what it is about.
+// What is said of a node, with the way out.
 const (
 	noReadyEndpoints = "no pod of the app is ready: see the app's pods and their readiness probe"
 
@@ -24,8 +22,6 @@ const (
 	reachableFromSelfOnly = "the only node of the cluster answers itself; nobody else can confirm it"
 
 	nextForApp = "check the app's logs, and spec.probe.path"
-
-	setAside = "set aside: NAME, which reaches no other node while others do: see its network"
 )
 
 // excused tells why a node is not expected to answer in an IP family.
@@ -43,9 +39,9 @@ func excused(reason string, family corev1.IPFamily) string {
 	}
 }
 
-// told puts a name into a text.
-func told(text, name string) string {
-	return strings.Replace(text, "NAME", name, 1)
+// setAside names the observers whose word does not count.
+func setAside(observers []string) string {
+	return "set aside: " + list(observers) + ", which reaches no other node while others do: see its network"
 }
 
 // nextStep returns what to do about a failure.

@@ -22,8 +22,11 @@ type testimony struct {
 	// aside are the observers that got no answer and reach no other node
 	// either, where others do. While that is being found out, they are nowhere.
 	aside []string
-	// sure is set where a failure is newer than the words against it.
+	// sure is set where a failure is newer than the words of those confirmed, of
+	// which there is one at least.
 	sure bool
+	// excuse is why the node is not expected to answer, if it is not.
+	excuse string
 	// selfOnly is set where the node's own word had to do.
 	selfOnly bool
 	// itself is the node's own word, which is no proof, but a clue. For as long as
@@ -49,7 +52,7 @@ type statement struct {
 func (m *Matrix) words(
 	app *subject, node *Node, family corev1.IPFamily, alive map[string]bool, now time.Time,
 ) testimony {
-	words := testimony{selfOnly: len(alive) == 1}
+	words := testimony{selfOnly: len(alive) == 1, excuse: excuse(app, node, family)}
 	address, found := node.Addresses[family]
 	if !found {
 		return words
@@ -76,7 +79,7 @@ func (m *Matrix) words(
 	}
 	app.date(address, words.failed, now)
 	// Where no answer is expected, it does not matter who gets one.
-	matters := app.Endpoints.ReadyIn(family) && excuse(app, node, family) == ""
+	matters := app.Endpoints.ReadyIn(family) && words.excuse == ""
 	m.weigh(&words, app, address, matters, now)
 	return words
 }

@@ -59,9 +59,9 @@ func judge(
 	}
 
 	settled := words.settled(app.moved.Add(words.cycle).Sub(now))
-	if reason := excuse(app, node, family); reason != "" {
-		pardon(&verdict, reason, words)
-		if _, serves := app.Endpoints[family][node.Name]; reason == v1alpha1.ReasonNoLocalEndpoint && !serves {
+	if words.excuse != "" {
+		pardon(&verdict, words)
+		if _, serves := app.Endpoints[family][node.Name]; words.excuse == v1alpha1.ReasonNoLocalEndpoint && !serves {
 			disclose(&verdict, settled)
 		}
 	} else {
@@ -72,10 +72,10 @@ func judge(
 
 // pardon tells that a node is not expected to answer, and what was found all the
 // same.
-func pardon(verdict *v1alpha1.NodeVerdict, reason string, words testimony) {
+func pardon(verdict *v1alpha1.NodeVerdict, words testimony) {
 	verdict.Expected = false
-	verdict.Reason, verdict.Message = reason, excused(reason, verdict.Family)
-	if len(words.failed) > 0 && reason != v1alpha1.ReasonNoLocalEndpoint {
+	verdict.Reason, verdict.Message = words.excuse, excused(words.excuse, verdict.Family)
+	if len(words.failed) > 0 && words.excuse != v1alpha1.ReasonNoLocalEndpoint {
 		verdict.Message += "; not from " + words.blame()
 	}
 }
@@ -122,7 +122,7 @@ func conclude(verdict *v1alpha1.NodeVerdict, words testimony, quiet time.Duratio
 		case words.selfOnly:
 			is(v1alpha1.NodeReachable, v1alpha1.ReasonReachableFromSelfOnly, reachableFromSelfOnly)
 		case len(words.aside) > 0:
-			is(v1alpha1.NodeReachable, v1alpha1.ReasonSuspectObserver, told(setAside, list(words.aside)))
+			is(v1alpha1.NodeReachable, v1alpha1.ReasonSuspectObserver, setAside(words.aside))
 		}
 		return 0
 	case quiet < grace:
@@ -132,7 +132,7 @@ func conclude(verdict *v1alpha1.NodeVerdict, words testimony, quiet time.Duratio
 		is(v1alpha1.NodeUnknown, v1alpha1.ReasonPending, "no result yet from "+list(words.silent))
 		return 0
 	case len(words.aside) > 0:
-		is(v1alpha1.NodeUnknown, v1alpha1.ReasonNoObserver, told(setAside, list(words.aside)))
+		is(v1alpha1.NodeUnknown, v1alpha1.ReasonNoObserver, setAside(words.aside))
 		return 0
 	default:
 		is(v1alpha1.NodeUnknown, v1alpha1.ReasonNoObserver, noObserver)
@@ -160,17 +160,18 @@ func excuse(app *subject, node *Node, family corev1.IPFamily) (reason string) {
 func (t *testimony) cause(node string) (reason, message string) {
 	reason = t.failed[0].reason
 	parts := []string{"not from " + t.blame()}
-	if len(t.confirmed) > 0 && t.sure {
+	if t.sure {
 		reason = v1alpha1.ReasonPartiallyReachable
 		parts[0] = fmt.Sprintf("reached from %s, but %s", list(t.confirmed), parts[0])
 	}
-	likely := t.likely(node)
+	likely, next := t.likely(node), nextStep(reason, node)
 	if likely != "" {
 		parts = append(parts, "likely "+likely)
 	}
-	if next := nextStep(reason, node); likely == theApp {
-		parts = append(parts, nextForApp)
-	} else if next != "" {
+	if likely == theApp {
+		next = nextForApp
+	}
+	if next != "" {
 		parts = append(parts, next)
 	}
 	return reason, strings.Join(parts, "; ")

@@ -106,14 +106,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconc
 	var errs []error
 	specs, rechecks := Specs(nodes.Items), r.Rechecks.Requests()
 	for i := range nodes.Items {
-		node, spec := &nodes.Items[i], specs[nodes.Items[i].Name]
+		node := &nodes.Items[i]
+		spec, have := specs[node.Name], current[node.Name]
 		if recheck, asked := rechecks[node.Name]; asked {
 			spec.Recheck = &recheck
-		} else if have := current[node.Name]; have != nil {
+		} else if have != nil {
 			// To take back a request would be one more write, and change nothing.
 			spec.Recheck = have.Spec.Recheck
 		}
-		if have := current[node.Name]; have != nil && ownedBy(have, node) && equality.Semantic.DeepEqual(have.Spec, spec) {
+		if have != nil && ownedBy(have, node) && equality.Semantic.DeepEqual(have.Spec, spec) {
 			continue
 		}
 		if err := r.Client.Apply(ctx, report(node, spec), client.ForceOwnership); err != nil {

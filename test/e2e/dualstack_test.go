@@ -19,10 +19,6 @@ var _ = Describe("Dual stack", Ordered, ContinueOnFailure, func() {
 		v4, v6 = corev1.IPv4Protocol, corev1.IPv6Protocol
 
 		requiredPort, preferredPort, singlePort = 30065, 30066, 30067
-
-		silence = "chain prerouting { type filter hook prerouting priority raw; tcp dport %v drop; }"
-		refusal = "chain forward { type filter hook forward priority filter; " +
-			"meta l4proto tcp ct original proto-dst %v reject with tcp reset; }"
 	)
 	var required, preferred, single app
 
@@ -88,7 +84,7 @@ spec: {nodePort: 30067, service: {ipFamilyPolicy: SingleStack}}`)
 	})
 
 	DescribeTable("tells the family over which a node",
-		func(ctx SpecContext, family, other corev1.IPFamily, chains, word, reason string) {
+		func(ctx SpecContext, family, other corev1.IPFamily, chains func(any) string, word, reason string) {
 			broken := nodes[len(nodes)-1]
 			row := broken.name + " " + string(family)
 			observer := others(broken)[0]
@@ -114,7 +110,7 @@ spec: {nodePort: 30067, service: {ipFamilyPolicy: SingleStack}}`)
 			}
 
 			noted := required.witness(ctx)
-			mend := injectOver(ctx, family, broken, fmt.Sprintf(chains, requiredPort))
+			mend := injectOver(ctx, family, broken, chains(requiredPort))
 			follows(word, "Unreachable "+reason)
 			required.kubectl(ctx, "wait", "--for=condition=Ready=False", "exposedapp/required", "--timeout=10s")
 			Expect(required.condition(ctx, v1alpha1.ConditionReady)).To(Equal("False " + v1alpha1.ReasonNodesUnreachable))
@@ -136,7 +132,7 @@ spec: {nodePort: 30067, service: {ipFamilyPolicy: SingleStack}}`)
 		noted := single.witness(ctx)
 		broken := nodes[len(nodes)-1]
 		// Dropped for two apps, so that the one tells when it was noticed.
-		mend := injectOver(ctx, v6, broken, fmt.Sprintf(silence, fmt.Sprintf("{ %d, %d }", singlePort, preferredPort)))
+		mend := injectOver(ctx, v6, broken, silence(fmt.Sprintf("{ %d, %d }", singlePort, preferredPort)))
 		Eventually(preferred.familyRows).WithContext(ctx).
 			Should(HaveKeyWithValue(broken.name+" IPv6", "Unreachable "+v1alpha1.ReasonTimeout))
 		Expect(single.familyRows(ctx)).To(Equal(everyFamily("Reachable", v4)))

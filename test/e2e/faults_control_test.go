@@ -25,8 +25,6 @@ spec: {nodePort: 30080, app: {replicas: 2}}`)
 		web.waitReady(ctx)
 	})
 
-	drop := fmt.Sprintf("chain prerouting { type filter hook prerouting priority raw; tcp dport %d drop; }", nodePort)
-
 	// follows tries a silent node, with something in the way as it falls silent
 	// and as it answers again.
 	follows := func(ctx SpecContext, name string, inTheWay func(ctx SpecContext)) {
@@ -36,7 +34,7 @@ spec: {nodePort: 30080, app: {replicas: 2}}`)
 		var mend func(ctx SpecContext)
 		t.phase(ctx, judge.Phase{Turn: judge.Dialled, Right: onlyOn(n, words("Unreachable Timeout"))}, func() {
 			inTheWay(ctx)
-			mend = inject(ctx, n, drop)
+			mend = inject(ctx, n, silence(nodePort))
 		})
 		t.phase(ctx, judge.Phase{Turn: judge.Dialled, Right: t.Phases[0].Right}, func() {
 			inTheWay(ctx)

@@ -37,16 +37,9 @@ spec: {nodePort: 30080, app: {replicas: 2}}`)
 		t.end()
 	}
 
-	// Only what comes from outside passes prerouting: the node still answers
-	// itself.
-	drop := func(match string) string {
-		return fmt.Sprintf("chain prerouting { type filter hook prerouting priority raw; %s tcp dport %d drop; }",
-			match, nodePort)
-	}
-
 	fault("a node is silent", func(ctx SpecContext, round int) {
 		n := broken(round)
-		follows(ctx, "a node is silent", n, drop(""), judge.Phase{
+		follows(ctx, "a node is silent", n, silence(nodePort), judge.Phase{
 			Turn:  judge.Dialled,
 			Right: onlyOn(n, words("Unreachable Timeout")),
 		})
@@ -54,9 +47,7 @@ spec: {nodePort: 30080, app: {replicas: 2}}`)
 
 	fault("a node refuses", func(ctx SpecContext, round int) {
 		n := broken(round)
-		chains := fmt.Sprintf("chain forward { type filter hook forward priority filter; "+
-			"meta l4proto tcp ct original proto-dst %d reject with tcp reset; }", nodePort)
-		follows(ctx, "a node refuses", n, chains, judge.Phase{
+		follows(ctx, "a node refuses", n, refusal(nodePort), judge.Phase{
 			Turn:  judge.Dialled,
 			Right: onlyOn(n, words("Unreachable ConnectionRefused")),
 		})
@@ -65,7 +56,7 @@ spec: {nodePort: 30080, app: {replicas: 2}}`)
 	fault("a node is silent to another one", func(ctx SpecContext, round int) {
 		n := broken(round)
 		excluded, served := others(n)[0], others(n)[1]
-		follows(ctx, "a node is silent to another one", n, drop("ip saddr "+excluded.address), judge.Phase{
+		follows(ctx, "a node is silent to another one", n, drop("ip saddr "+excluded.address, nodePort), judge.Phase{
 			Turn:    judge.Dialled,
 			Right:   onlyOn(n, telling("Unreachable PartiallyReachable", excluded.name, served.name)),
 			Passing: telling("Unreachable Timeout", excluded.name),
@@ -87,7 +78,7 @@ spec: {nodePort: 30080, app: {replicas: 2}}`)
 		t := try(ctx, "a node loses packets", web, nodePort)
 		t.calm(ctx, func() {
 			// Every twentieth, so that no two in a row are one source's.
-			inject(ctx, n, drop("tcp flags & (syn | ack) == syn numgen inc mod 20 == 0"))
+			inject(ctx, n, drop("tcp flags & (syn | ack) == syn numgen inc mod 20 == 0", nodePort))
 		})
 		t.end()
 	}, short)

@@ -86,7 +86,7 @@ spec: %s`, name, spec))
 
 	It("goes on to wait for a node that does not answer", func(ctx SpecContext) {
 		broken := nodes[len(nodes)-1]
-		mend := inject(ctx, broken, "chain prerouting { type filter hook prerouting priority raw; tcp dport 30072 drop; }")
+		mend := inject(ctx, broken, silence(30072))
 		web := deliver(ctx, "silent", "{nodePort: 30072}")
 		Eventually(web.condition).WithContext(ctx).WithArguments(v1alpha1.ConditionReady).
 			Should(Equal("False " + v1alpha1.ReasonNodesUnreachable))

@@ -105,7 +105,7 @@ spec: {nodePort: 30060}`)
 		}, HaveLen(len(nodes))))
 
 		silent := nodes[len(nodes)-1]
-		mend := inject(ctx, silent, "chain prerouting { type filter hook prerouting priority raw; tcp dport 30060 drop; }")
+		mend := inject(ctx, silent, silence(30060))
 		Eventually(web.rows).WithContext(ctx).Should(HaveKeyWithValue(silent.name, "Unreachable Timeout"))
 		Eventually(metrics).WithContext(ctx).Should(HaveKeyWithValue(reachable(silent), 0.0))
 		mend(ctx)

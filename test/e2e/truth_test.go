@@ -59,13 +59,8 @@ spec: {nodePort: 30040, app: {replicas: 2}}`)
 			Expect(web.condition(ctx, v1alpha1.ConditionReady)).To(Equal("True " + v1alpha1.ReasonReady))
 			Expect(web.kstatus(ctx)).To(Equal(status.CurrentStatus))
 		},
-		// Only what comes from outside passes prerouting: the node still
-		// answers itself.
-		Entry("falls silent", fmt.Sprintf("chain prerouting { type filter hook prerouting priority raw; "+
-			"tcp dport %d drop; }", nodePort), timedOut, v1alpha1.ReasonTimeout),
-		Entry("refuses to forward", fmt.Sprintf("chain forward { type filter hook forward priority filter; "+
-			"meta l4proto tcp ct original proto-dst %d reject with tcp reset; }", nodePort),
-			refused, v1alpha1.ReasonConnectionRefused),
+		Entry("falls silent", silence(nodePort), timedOut, v1alpha1.ReasonTimeout),
+		Entry("refuses to forward", refusal(nodePort), refused, v1alpha1.ReasonConnectionRefused),
 	)
 
 	It("does not change when an agent is replaced", func(ctx SpecContext) {
@@ -107,6 +102,21 @@ spec: {nodePort: 30040, app: {replicas: 2}}`)
 		Eventually(web.kstatus).WithContext(ctx).Should(Equal(status.CurrentStatus))
 	})
 })
+
+// silence is a chain that drops what comes to node ports.
+func silence(ports any) string { return drop("", ports) }
+
+// drop is a chain that drops what matches of what comes to node ports. Only what
+// comes from outside passes prerouting: the node still answers itself.
+func drop(match string, ports any) string {
+	return fmt.Sprintf("chain prerouting { type filter hook prerouting priority raw; %s tcp dport %v drop; }", match, ports)
+}
+
+// refusal is a chain that refuses to forward what came to a node port.
+func refusal(port any) string {
+	return fmt.Sprintf("chain forward { type filter hook forward priority filter; "+
+		"meta l4proto tcp ct original proto-dst %v reject with tcp reset; }", port)
+}
 
 // inject adds chains to a node's packet filter for IPv4, in a table of their own,
 // and returns how to take them out. They are taken out after the spec in any case.

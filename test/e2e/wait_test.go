@@ -66,8 +66,7 @@ spec: {nodePort: 30075, app: {replicas: 2}}`)
 	})
 
 	It("wait gives up on a node that does not answer, and ends as soon as it does", func(ctx SpecContext) {
-		mend := inject(ctx, nodes[len(nodes)-1], fmt.Sprintf(
-			"chain prerouting { type filter hook prerouting priority raw; tcp dport %d drop; }", nodePort))
+		mend := inject(ctx, nodes[len(nodes)-1], silence(nodePort))
 		web.kubectl(ctx, "wait", "--for=condition=Ready=False", "exposedapp/web", "--timeout", rollout.String())
 		Expect(web.condition(ctx, v1alpha1.ConditionReady)).To(Equal("False " + v1alpha1.ReasonNodesUnreachable))
 		code, complaint := wait(ctx, 5*time.Second)
