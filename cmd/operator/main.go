@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -12,10 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -57,7 +53,7 @@ func main() {
 	flag.Parse()
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
 
-	if err := run(opts); err != nil {
+	if err := outlast(func() error { return run(opts) }); err != nil {
 		fmt.Fprintln(os.Stderr, "operator:", err)
 		os.Exit(1)
 	}
@@ -73,7 +69,7 @@ func run(opts options) error {
 	config.UserAgent = v1alpha1.OperatorName + "/" + version
 
 	ctx := ctrl.SetupSignalHandler()
-	if err := awaitAPIServer(ctx, config); err != nil {
+	if err := awaitAPIServer(ctx, config, opts.probeAddress); err != nil {
 		return err
 	}
 	matrix := reachability.NewMatrix()
@@ -105,29 +101,6 @@ func run(opts options) error {
 		return fmt.Errorf("register metrics: %w", err)
 	}
 	return mgr.Start(ctx)
-}
-
-// awaitAPIServer waits until the API server is ready. A leader that loses its
-// lease in an outage ends, and is started again before the outage is over: if it
-// ended at once each time, the kubelet would let it wait ever longer.
-func awaitAPIServer(ctx context.Context, config *rest.Config) error {
-	server, err := discovery.NewDiscoveryClientForConfig(config)
-	if err != nil {
-		return err
-	}
-	told := false
-	return wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
-		err := server.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
-		// Whoever refuses to tell is there.
-		if err == nil || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
-			return true, nil
-		}
-		if !told {
-			ctrl.Log.Error(err, "Waiting for the API server")
-			told = true
-		}
-		return false, nil
-	})
 }
 
 func newManager(config *rest.Config, opts options, matrix *reachability.Matrix) (ctrl.Manager, error) {

@@ -58,10 +58,12 @@ cp /tmp/kube-apiserver.yaml $f
 pkill --signal=KILL --exact kube-apiserver`
 
 	fault("the API server being killed", func(ctx SpecContext, _ int) {
+		before := operatorLives(ctx)
 		follows(ctx, "the API server is killed", func(ctx SpecContext) {
 			_, err := nodes[0].run(ctx, "sh", "-c", restart)
 			Expect(err).NotTo(HaveOccurred())
 		})
+		Expect(operatorLives(ctx)).To(Equal(before), "an outage is no reason to end")
 	}, slow)
 
 	// kube-proxy leaves its rules behind: nothing breaks until one changes.
@@ -90,6 +92,13 @@ pkill --signal=KILL --exact kube-apiserver`
 		t.end()
 	}, slow)
 })
+
+// operatorLives tells how often each of the operator's containers was started anew.
+func operatorLives(ctx SpecContext) string {
+	GinkgoHelper()
+	return kubectl(ctx, "get", "pods", "--namespace", system, "--selector=app.kubernetes.io/component=operator",
+		`--output=jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount}{"\n"}{end}`)
+}
 
 // banish takes kube-proxy away from a node, and from no other, and returns how
 // to bring it back.
