@@ -241,7 +241,7 @@ func answeredFor(trial *Trial, heard []stretch, row span) (first time.Time, why 
 	}
 	slices.SortFunc(moments, time.Time.Compare)
 	for _, at := range moments {
-		if at.Before(row.to) && allAnswered(heard, row, at) {
+		if at.Before(row.to) && trial.allAnswered(heard, row, at) {
 			return at, "answers everybody since " + at.Add(-Promise).Format(clock) + " at the latest"
 		}
 	}
@@ -250,13 +250,13 @@ func answeredFor(trial *Trial, heard []stretch, row span) (first time.Time, why 
 
 // allAnswered tells whether at least one source dialled the node in the promised
 // time up to a moment, and every one that did was answered all that time.
-func allAnswered(heard []stretch, row span, at time.Time) bool {
+func (t *Trial) allAnswered(heard []stretch, row span, at time.Time) bool {
 	answered := make(map[string]bool)
 	for _, s := range heard {
 		if s.node != row.node || s.port != row.port || !s.last.After(at.Add(-Promise)) || !s.first.Before(at) {
 			continue
 		}
-		if !s.answers || s.from.After(at.Add(-Promise)) || s.to.Before(at) {
+		if !s.answers || t.afterOutage(s.from, at).After(at.Add(-Promise)) || s.to.Before(at) {
 			return false
 		}
 		answered[s.source] = true

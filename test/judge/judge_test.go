@@ -229,6 +229,13 @@ func TestJudge(t *testing.T) {
 			words: []string{"28.0 Reachable"},
 			took:  []string{"9.0s", "3.0s"},
 		},
+		"another word of the same before the truth, right after an outage": {
+			trial: func(trial *Trial) { trial.Outages = []Interval{{at(31), at(42)}} },
+			dials: silent(),
+			statuses: []Status{says(-5, "Reachable", ""), says(16, "Unreachable Timeout", "x"),
+				says(43, "Unreachable Timeout", "x still"), says(44, "Reachable", "")},
+			took: []string{"6.0s", "2.0s"},
+		},
 		"a node that is not expected": {
 			trial: func(trial *Trial) {
 				trial.Phases[1].Right["a"] = Words{"Unreachable Timeout": {"x"}, "(Unreachable NodeNotReady)": nil}
