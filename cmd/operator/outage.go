@@ -39,7 +39,7 @@ func awaitAPIServer(ctx context.Context, config *rest.Config, probeAddress strin
 	if err != nil {
 		return err
 	}
-	stop, err := seemAlive(probeAddress)
+	stop, err := seemAlive(ctx, probeAddress)
 	if err != nil {
 		return err
 	}
@@ -61,11 +61,11 @@ func awaitAPIServer(ctx context.Context, config *rest.Config, probeAddress strin
 }
 
 // seemAlive answers the liveness probe until the manager does.
-func seemAlive(probeAddress string) (stop func(), err error) {
+func seemAlive(ctx context.Context, probeAddress string) (stop func(), err error) {
 	if probeAddress == "" || probeAddress == "0" {
 		return func() {}, nil
 	}
-	listener, err := net.Listen("tcp", probeAddress)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", probeAddress)
 	if err != nil {
 		return nil, err
 	}
