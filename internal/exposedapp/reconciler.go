@@ -9,6 +9,7 @@
 package exposedapp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,8 @@ type Reconciler struct {
 	// Matrix holds the reports of the agents.
 	Matrix *reachability.Matrix
 	Clock  clock.PassiveClock
+
+	throttle *throttle
 }
 
 // Reconcile brings one ExposedApp's children to what is declared and writes its
@@ -44,6 +47,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	switch err := r.Client.Get(ctx, request.NamespacedName, &app); {
 	case apierrors.IsNotFound(err):
 		r.Matrix.Forget(request.NamespacedName)
+		r.throttle.forget(request.NamespacedName)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("get exposed app: %w", err)
@@ -62,14 +66,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, errors.Join(refused, err)
 	}
 	next := status(&app, seen, metav1.NewTime(now))
+	if equality.Semantic.DeepEqual(app.Status, next) {
+		return reconcile.Result{RequeueAfter: holds}, refused
+	}
+	if pause := r.throttle.wait(request.NamespacedName, &app.Status, &next, now); pause > 0 {
+		return reconcile.Result{RequeueAfter: min(pause, cmp.Or(holds, pause))}, refused
+	}
 	return reconcile.Result{RequeueAfter: holds}, errors.Join(refused, r.report(ctx, &app, next))
 }
 
-// report writes the status where it changed, and tells of the transitions.
+// report writes a status that changed, and tells of the transitions.
 func (r *Reconciler) report(ctx context.Context, app *v1alpha1.ExposedApp, next v1alpha1.ExposedAppStatus) error {
-	if equality.Semantic.DeepEqual(app.Status, next) {
-		return nil
-	}
 	wanted := applyv1alpha1.ExposedApp(app.Name, app.Namespace).
 		WithUID(app.UID).
 		WithStatus(convert[applyv1alpha1.ExposedAppStatusApplyConfiguration](next))
