@@ -50,6 +50,8 @@ func TestDefaultsOfNodeReachability(t *testing.T) {
 	g := NewWithT(t)
 	object := parse(t, "{apiVersion: exposedapp.dev/v1alpha1, kind: NodeReachability, metadata: {name: a}}")
 	g.Expect(k8s.Create(t.Context(), object, client.DryRunAll)).To(Succeed())
-	g.Expect(object.Object["spec"]).To(Equal(map[string]any{"heartbeatSeconds": int64(10)}))
+	g.Expect(object.Object["spec"]).To(Equal(map[string]any{
+		"heartbeatSeconds": int64(10), "clusterSize": int64(1),
+	}))
 	g.Expect(object.Object).NotTo(HaveKey("status"))
 }

@@ -12,6 +12,7 @@ func TestNodeReachabilitySpecRules(t *testing.T) {
 	addresses := func(text string) string { return "[{node: a, addresses: [" + text + "]}]" }
 	rules := map[string]rule{
 		"spec.heartbeatSeconds":        {good: list("1", "300"), bad: list("0", "301")},
+		"spec.clusterSize":             {good: list("1", "5000"), bad: list("0", "-1")},
 		"spec.targets":                 items(32, "{node: a%d}"),
 		"spec.targets[1]":              {bad: list("[{node: a}, {node: a}]"), message: "Duplicate value"},
 		"spec.targets[0].node":         length(253, node).and(rule{bad: list("[{}]")}),

@@ -45,6 +45,14 @@ type NodeReachabilitySpec struct {
 	// +kubebuilder:validation:Maximum=300
 	HeartbeatSeconds int32 `json:"heartbeatSeconds,omitempty"`
 
+	// clusterSize is about how many nodes the cluster has, rounded up so that it
+	// seldom changes. With it the periods of probes grow, so that all nodes
+	// together do not probe an app too often.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=1
+	ClusterSize int32 `json:"clusterSize,omitempty"`
+
 	// targets are the nodes whose node ports are dialled, this node included.
 	// +optional
 	// +listType=map
@@ -87,6 +95,14 @@ type Target struct {
 	// +kubebuilder:validation:MaxItems=2
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses,omitempty"`
+
+	// turn is this node's place, from 1, among the others that dial the target
+	// and share the period of its probes: one fewer than there are targets here.
+	// The target itself has turn 0.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=32
+	Turn int32 `json:"turn,omitempty"`
 }
 
 // NodeReachabilityStatus is a report: every node port in nodePorts was reached

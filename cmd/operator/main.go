@@ -13,6 +13,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -90,7 +91,11 @@ func run(opts options) error {
 	}); err != nil {
 		return fmt.Errorf("set up exposedapp: %w", err)
 	}
-	nodes := &topology.Reconciler{Client: mgr.GetClient(), Rechecks: matrix}
+	nodes := &topology.Reconciler{
+		Client:   mgr.GetClient(),
+		Rechecks: matrix,
+		Writes:   flowcontrol.NewTokenBucketRateLimiter(100, 100),
+	}
 	if err := nodes.SetupWithManager(mgr, controller.Options{
 		EnableWarmup: &warm, ReconciliationTimeout: time.Minute,
 	}); err != nil {

@@ -14,9 +14,9 @@
 //	       └─── report ◀─┘
 //
 // One goroutine, the loop, owns all state. The schedule says which probe is next
-// and what a result means; the pacer says when to write; survey and report turn
-// the schedule into a status. All of them are plain values that take the time as
-// an argument, and none knows of goroutines, channels or the API server.
+// and what a result means; its survey becomes a status in package report, whose
+// Pacer says when to write. All of them are plain values that take the time as an
+// argument, and none knows of goroutines, channels or the API server.
 //
 // # From a failure to a report
 //
@@ -57,12 +57,15 @@
 //
 // # Budgets
 //
-// All periods stretch by one factor: with the heartbeat, which the operator
-// lengthens as the cluster grows, so that an app meets the same number of probes
-// per second whatever the number of nodes; and beyond that so that the agent
-// itself makes no more than 500 per second. The same goes for the first probes
-// of a new Service, those after a change of endpoints, and changes are written
-// the later the longer the heartbeat. Doubts add 64 probes per second at most.
+// Periods stretch so that an app meets no more than 35 probes per second from all
+// nodes together, whatever their number, and beyond that so that the agent itself
+// makes no more than 500. Where they are long, the first port of another node
+// that fails while other nodes serve it, or that is back, has the agent look at
+// all other ports of that node within seconds.
+//
+// The operator lengthens the heartbeat as the cluster grows. By the same factor
+// the agents spread the first probes of a new Service and those after a change of
+// endpoints, and write changes later. Doubts add 64 probes per second at most.
 // Evidence is gathered about 64 apps and 16 nodes at once, in four attempts at a
 // time, which count among the probes under way.
 //
@@ -106,7 +109,7 @@ type Agent struct {
 
 // Run runs the agent until ctx ends.
 func (a *Agent) Run(ctx context.Context) {
-	l := newLoop(a.NodeName, a.Workers, a.Prober, a.publish, klog.FromContext(ctx))
+	l := newLoop(a.Workers, a.Prober, a.publish, klog.FromContext(ctx))
 	var watches sync.WaitGroup
 	watches.Go(func() { watchServices(ctx, a.Client, l) })
 	watches.Go(func() { watchEndpoints(ctx, a.Client, l) })

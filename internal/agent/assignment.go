@@ -20,10 +20,16 @@ type assignment struct {
 	uid        types.UID
 	generation int64
 	heartbeat  time.Duration
+	// size is that of the cluster, in nodes.
+	size int
 
 	// addresses are ascending and unique, and own are those of the node itself.
 	addresses []netip.Addr
 	own       []netip.Addr
+
+	// turns are this node's turns in the periods of the addresses, as fractions
+	// of 2³².
+	turns map[netip.Addr]uint32
 
 	// recheck is what to probe out of turn, unless unreadable says why it cannot
 	// be read.
@@ -39,6 +45,8 @@ func assignmentOf(reachability *v1alpha1.NodeReachability) assignment {
 		uid:        reachability.UID,
 		generation: reachability.Generation,
 		heartbeat:  seconds(bounded(reachability.Spec.HeartbeatSeconds, 10, 300)),
+		size:       int(max(1, reachability.Spec.ClusterSize)),
+		turns:      map[netip.Addr]uint32{},
 	}
 	a.recheck, a.unreadable = recheckRequestOf(reachability.Spec.Recheck)
 	for _, target := range reachability.Spec.Targets {
@@ -50,6 +58,7 @@ func assignmentOf(reachability *v1alpha1.NodeReachability) assignment {
 				continue
 			}
 			a.addresses = append(a.addresses, address)
+			a.turns[address] = turnOf(target.Turn, len(reachability.Spec.Targets)-1)
 			if target.Node == reachability.Name {
 				a.own = append(a.own, address)
 			}
@@ -59,4 +68,11 @@ func assignmentOf(reachability *v1alpha1.NodeReachability) assignment {
 	a.addresses = slices.Compact(a.addresses)
 	a.addresses = a.addresses[:min(len(a.addresses), maxAddresses)]
 	return a
+}
+
+// turnOf returns a turn among others as a fraction of 2³². The last of them
+// begins the next period; so does the target itself, which has turn 0.
+func turnOf(turn int32, others int) uint32 {
+	turns := uint64(max(others, 1))
+	return uint32(uint64(turn) % turns << 32 / turns)
 }

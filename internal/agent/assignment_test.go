@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -16,9 +17,11 @@ func TestAssignmentOf(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{UID: "1", Generation: 3},
 		Spec: v1alpha1.NodeReachabilitySpec{
 			HeartbeatSeconds: 30,
+			ClusterSize:      20,
 			Targets: []v1alpha1.Target{
-				{Node: "b", Addresses: []string{"10.0.0.2", "fd00::2"}},
-				{Node: "a", Addresses: []string{"10.0.0.1", "10.0.0.2"}},
+				{Node: "b", Turn: 1, Addresses: []string{"10.0.0.2", "fd00::2"}},
+				{Node: "a", Turn: 4, Addresses: []string{"10.0.0.1"}},
+				{Node: "again", Turn: 1, Addresses: []string{"10.0.0.2"}},
 				{Node: "mapped", Addresses: []string{"::ffff:10.0.0.3"}},
 				{Node: "empty"},
 				{Node: "evil", Addresses: []string{
@@ -30,8 +33,12 @@ func TestAssignmentOf(t *testing.T) {
 	})
 	g.Expect(a.generation).To(BeEquivalentTo(3))
 	g.Expect(a.heartbeat).To(Equal(30 * time.Second))
-	g.Expect(texts(a.addresses)).To(Equal([]string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::2"}))
+	g.Expect(a.addresses).To(Equal(addresses("10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::2")))
 	g.Expect(a.refused).To(HaveLen(13))
+	g.Expect(a.size).To(Equal(20))
+	fifth := float64(1<<32) / 5
+	g.Expect(a.turns).To(HaveKeyWithValue(netip.MustParseAddr("10.0.0.2"), BeNumerically("~", fifth, 1)), "of the period")
+	g.Expect(a.turns).To(HaveKeyWithValue(netip.MustParseAddr("10.0.0.1"), BeNumerically("~", 4*fifth, 1)))
 }
 
 func TestAssignmentOfDefaults(t *testing.T) {

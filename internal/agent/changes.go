@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/exposedapp/exposedapp/internal/budget"
 )
 
 // setService takes a new or changed Service and tells whether its form differs
@@ -20,7 +22,7 @@ func (s *schedule) setService(now time.Duration, svc service) bool {
 		s.deleteService(now, r.service.key)
 	}
 	r := &row{service: svc}
-	r.pairs = s.newPairs(r)
+	s.fill(r)
 	s.rows[svc.port] = r
 	s.ports[svc.key] = svc.port
 	s.weigh(r, 1)
@@ -79,18 +81,16 @@ func (s *schedule) replaceServices(now time.Duration, services []service) bool {
 // addresses that stay keep what is known of them.
 func (s *schedule) assign(now time.Duration, addresses []netip.Addr, heartbeat time.Duration) {
 	s.heartbeat = heartbeat
-	s.setStretch()
 	if slices.Equal(s.addresses, addresses) {
 		return
 	}
 	before := s.addresses
 	s.addresses = addresses
-	s.load = 0
+	maps.DeleteFunc(s.kin, func(address netip.Addr, _ kin) bool { return !slices.Contains(addresses, address) })
 	var fresh []*pair
 	for _, r := range s.rows {
-		s.weigh(r, 1)
 		old := r.pairs
-		r.pairs = s.newPairs(r)
+		s.fill(r)
 		for i := range r.pairs {
 			p := &r.pairs[i]
 			if j, ok := slices.BinarySearchFunc(before, p.address, netip.Addr.Compare); ok {
@@ -103,8 +103,30 @@ func (s *schedule) assign(now time.Duration, addresses []netip.Addr, heartbeat t
 			s.leave(&old[i])
 		}
 	}
+	s.weighAll()
 	for _, p := range fresh {
 		s.enter(max(now, p.row.opens), p)
+	}
+}
+
+// takeTurns takes this node's turns in the periods of the addresses.
+func (s *schedule) takeTurns(turns map[netip.Addr]uint32) {
+	if maps.Equal(s.turns, turns) {
+		return
+	}
+	s.turns = turns
+	for port, r := range s.rows {
+		for i := range r.pairs {
+			r.pairs[i].phase = s.phase(netip.AddrPortFrom(r.pairs[i].address, port))
+		}
+	}
+}
+
+// resize takes the number of nodes of the cluster.
+func (s *schedule) resize(size int) {
+	if s.size != size {
+		s.size = size
+		s.weighAll()
 	}
 }
 
@@ -117,18 +139,19 @@ func (s *schedule) move(old, p *pair) {
 	old.place, old.state = nowhere, undialled
 }
 
-// newPairs returns the pairs of r, none of which has been entered.
-func (s *schedule) newPairs(r *row) []pair {
-	pairs := make([]pair, len(s.addresses))
+// fill gives r its pairs, none of which has been entered.
+func (s *schedule) fill(r *row) {
+	r.pairs, r.dialled = make([]pair, len(s.addresses)), 0
 	for i, address := range s.addresses {
-		p := &pairs[i]
+		p := &r.pairs[i]
 		p.row, p.address, p.place = r, address, nowhere
-		p.phase = phaseOf(s.node, netip.AddrPortFrom(address, r.service.port))
-		if !r.service.dialledOn(address) {
+		p.phase = s.phase(netip.AddrPortFrom(address, r.service.port))
+		if r.service.dialledOn(address) {
+			r.dialled++
+		} else {
 			p.state = undialled
 		}
 	}
-	return pairs
 }
 
 // enter begins with a new pair. Its first probe is at once on a small cluster;
@@ -145,7 +168,7 @@ func (s *schedule) enter(now time.Duration, p *pair) {
 // spread returns how long p keeps from being probed when all observers of its
 // app have reason to.
 func (s *schedule) spread(p *pair) time.Duration {
-	return share(time.Duration(float64(fastest)*(s.stretch-1)), p.phase)
+	return share(time.Duration(float64(fastest)*(s.crowd()-1)), p.phase)
 }
 
 // leave ends with a pair.
@@ -162,16 +185,16 @@ func (s *schedule) leave(p *pair) {
 }
 
 // weigh adds r to the load, or takes it off with sign -1, and sets the stretch
-// that keeps all budgets.
+// that keeps the agent's budget.
 func (s *schedule) weigh(r *row, sign float64) {
-	for _, address := range s.addresses {
-		if r.service.dialledOn(address) {
-			s.load += sign / r.service.period.Seconds()
-		}
-	}
-	s.setStretch()
+	s.load += sign * float64(r.dialled) / s.allowed(r).Seconds()
+	s.stretch = max(1, s.load/budget.PerAgent)
 }
 
-func (s *schedule) setStretch() {
-	s.stretch = max(1, s.heartbeat.Seconds()/smallCluster.Seconds(), s.load/probesPerSecond)
+// weighAll does so anew, after a change that concerns every row.
+func (s *schedule) weighAll() {
+	s.load = 0
+	for _, r := range s.rows {
+		s.weigh(r, 1)
+	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 const (
@@ -76,11 +77,6 @@ type tracking struct {
 
 	ids      uint64
 	underWay int
-}
-
-// evidence is what is known of the ways to one pair.
-type evidence struct {
-	pod, clusterIP, kubeProxy string
 }
 
 // attempt is one under way.
@@ -294,13 +290,13 @@ func (s *schedule) wayPause(key wayKey) time.Duration {
 	if r, ok := s.rows[key.port]; ok && !key.way.toHealth() {
 		pause = max(pause, r.service.period)
 	}
-	return time.Duration(float64(pause) * s.stretch)
+	return time.Duration(float64(pause) * s.crowd())
 }
 
 // evidenceOf returns what is known of the ways to p.
-func (s *schedule) evidenceOf(p *pair) evidence {
+func (s *schedule) evidenceOf(p *pair) report.Evidence {
 	if !p.ailing {
-		return evidence{}
+		return report.Evidence{}
 	}
 	var words [ways]string
 	for i, key := range s.waysOf(p) {
@@ -313,7 +309,7 @@ func (s *schedule) evidenceOf(p *pair) evidence {
 		// not answer means nothing.
 		words[toProxy] = ""
 	}
-	return evidence{pod: words[toPod], clusterIP: words[toClusterIP], kubeProxy: words[toProxy]}
+	return report.Evidence{Pod: words[toPod], ClusterIP: words[toClusterIP], KubeProxy: words[toProxy]}
 }
 
 // lost tells whether packets got lost, rather than a connection was refused.

@@ -245,25 +245,3 @@ func TestEvidenceIsBounded(t *testing.T) {
 	g.Expect(s.tracking.tried).To(BeEmpty())
 	g.Expect(s.finishWay(time.Minute, a, timedOut())).To(BeFalse(), "its app is gone")
 }
-
-// TestEvidenceGivesWay: where a report would be too large, evidence goes before
-// anything else.
-func TestEvidenceGivesWay(t *testing.T) {
-	g := NewWithT(t)
-	var ports []uint16
-	for port := uint16(30000); port < 30128; port += 2 {
-		ports = append(ports, port)
-	}
-	var nodes []netip.Addr
-	for i := range 20 {
-		nodes = append(nodes, netip.MustParseAddr(fmt.Sprintf("10.0.0.%d", i+1)))
-	}
-	s := known(nodes, onPorts(ports...), func(service, netip.Addr) (state, probe.Result) { return failing, timedOut() })
-	report := s.survey().report()
-	for key, tried := range s.tracking.tried {
-		tried.word = fmt.Sprint("Reason", key.port)
-	}
-	g.Expect(s.survey().failures).NotTo(HaveLen(1))
-	g.Expect(s.survey().report()).To(Equal(report), "as if there was none")
-	g.Expect(report.Failures).To(HaveLen(1))
-}

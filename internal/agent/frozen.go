@@ -26,7 +26,7 @@ func (l *loop) thaw(now time.Duration) {
 	}
 	l.log.Info("Beginning anew, because the process did not run for a while", "seconds", int(frozen.Seconds()))
 	l.schedule.forget(now)
-	l.pacer.restart(now)
+	l.pacer.Restart(now)
 }
 
 // forget makes all pairs pending. Probes under way count no more.

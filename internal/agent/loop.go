@@ -14,6 +14,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 // loop is the goroutine that owns the schedule and the pacer. All others, those
@@ -22,7 +23,7 @@ import (
 // holds it up.
 type loop struct {
 	schedule *schedule
-	pacer    pacer
+	pacer    report.Pacer
 	prober   Prober
 	publish  func(context.Context, v1alpha1.NodeReachabilityStatus) error
 	log      logr.Logger
@@ -72,12 +73,12 @@ type trial struct {
 }
 
 func newLoop(
-	node string, workers int, prober Prober,
+	workers int, prober Prober,
 	publish func(context.Context, v1alpha1.NodeReachabilityStatus) error, log logr.Logger,
 ) *loop {
 	return &loop{
-		schedule: newSchedule(node, workers),
-		pacer:    newPacer(rand.Float64),
+		schedule: newSchedule(workers),
+		pacer:    report.NewPacer(rand.Float64),
 		prober:   prober,
 		publish:  publish,
 		log:      log,
@@ -116,7 +117,7 @@ func (l *loop) run(ctx context.Context) {
 			l.land(landed)
 		case tried := <-l.tried:
 			if l.schedule.finishWay(l.now(), tried.attempt, tried.result) {
-				l.pacer.note(l.now(), false)
+				l.pacer.Note(l.now(), false)
 			}
 		case err := <-l.written:
 			l.finishWrite(err)
@@ -131,7 +132,7 @@ func (l *loop) now() time.Duration {
 // wake returns when there is something to do without any message.
 func (l *loop) wake() time.Duration {
 	_, way := l.schedule.nextWay()
-	due := min(l.writeDue(), way, l.schedule.settleDue(), l.schedule.stirDue())
+	due := min(l.writeDue(), way, l.schedule.settleDue(), l.schedule.stirDue(), l.schedule.kinDue())
 	if next, ok := l.schedule.next(); ok {
 		due = min(due, next)
 	}
@@ -141,14 +142,15 @@ func (l *loop) wake() time.Duration {
 // review does what the results and the time make necessary.
 func (l *loop) review(now time.Duration) {
 	l.schedule.follow(now)
+	l.schedule.lookAtKin(now)
 	if l.schedule.settle(now) {
-		l.pacer.note(now, true)
+		l.pacer.Note(now, true)
 	}
 	if done := l.schedule.recheck.done; done != l.rechecked {
 		l.rechecked = done
 		// The operator waits for it, so what comes in a burst has less time. The
 		// first report waits for all pairs anyway.
-		l.pacer.note(now-debounce*4/5, l.pacer.begun)
+		l.pacer.Note(now-report.Debounce*4/5, l.pacer.Begun())
 	}
 }
 
@@ -200,7 +202,7 @@ func (l *loop) land(landed landing) {
 	now := l.now()
 	l.probes.count(landed.result, landed.took)
 	if change := l.schedule.finish(now, landed.flight, landed.result); change != unchanged {
-		l.pacer.note(now, change == turned)
+		l.pacer.Note(now, change == turned)
 	}
 }
 
@@ -210,7 +212,7 @@ func (l *loop) writeDue() time.Duration {
 	if l.writing || l.assignment == nil || l.services == "" || l.schedule.doubt.open {
 		return never
 	}
-	return l.pacer.due(l.schedule.pending == 0)
+	return l.pacer.Due(l.schedule.pending == 0)
 }
 
 // startWrite writes a report if it is time to.
@@ -218,13 +220,13 @@ func (l *loop) startWrite(ctx context.Context, now time.Duration) {
 	if l.writeDue() > now {
 		return
 	}
-	status := l.schedule.survey().report()
+	status := l.schedule.survey().Status()
 	status.ObservedGeneration = l.assignment.generation
 	status.RecheckRound = l.schedule.recheck.done
 	status.ServicesResourceVersion = l.services
 	status.RenewTime = new(metav1.NowMicro())
 	status.Probes = l.probes.status()
-	l.pacer.write(now)
+	l.pacer.Write(now)
 	l.writing = true
 	go func() {
 		err := l.publish(ctx, status)
@@ -239,9 +241,9 @@ func (l *loop) finishWrite(err error) {
 	l.writing = false
 	now := l.now()
 	if err == nil {
-		l.pacer.wrote(now)
+		l.pacer.Wrote(now)
 	} else {
-		l.pacer.failed(now)
+		l.pacer.Failed(now)
 	}
 	// Without the object there is nothing to complain about: the watch will tell
 	// of its end.
@@ -258,7 +260,7 @@ func (l *loop) assign(now time.Duration, a assignment) {
 	onlyRecheck := false
 	switch before := l.assignment; {
 	case before == nil:
-		l.pacer.forget()
+		l.pacer.Forget()
 	case before.uid == a.uid && before.generation == a.generation:
 		return
 	default:
@@ -278,10 +280,12 @@ func (l *loop) assign(now time.Duration, a assignment) {
 	l.assignment = &a
 	l.breather.Store(int64(a.heartbeat-min(a.heartbeat, smallCluster)) / 10)
 	l.schedule.own = a.own
+	l.schedule.resize(a.size)
+	l.schedule.takeTurns(a.turns)
 	l.schedule.assign(now, a.addresses, a.heartbeat)
-	l.pacer.follow(now, a.heartbeat)
+	l.pacer.Follow(now, a.heartbeat)
 	if !onlyRecheck {
-		l.pacer.note(now, false)
+		l.pacer.Note(now, false)
 	}
 	l.look(now)
 }
@@ -304,11 +308,11 @@ func (l *loop) look(now time.Duration) {
 func (l *loop) list(now time.Duration, services []service, version string) {
 	first := l.services == ""
 	if first {
-		l.pacer.forget()
+		l.pacer.Forget()
 	}
 	l.services = version
 	if l.schedule.replaceServices(now, services) || first {
-		l.pacer.note(now, false)
+		l.pacer.Note(now, false)
 	}
 	l.look(now)
 }
@@ -319,7 +323,7 @@ func (l *loop) update(now time.Duration, svc service, version string) {
 	l.schedule.setService(now, svc)
 	// Worth a report even if nothing that matters here changed: whoever reads it
 	// waits for this version.
-	l.pacer.note(now, false)
+	l.pacer.Note(now, false)
 }
 
 // remove takes the end of a Service, or the news that it is not the operator's,
@@ -327,7 +331,7 @@ func (l *loop) update(now time.Duration, svc service, version string) {
 func (l *loop) remove(now time.Duration, key types.NamespacedName, version string) {
 	l.services = version
 	if l.schedule.deleteService(now, key) {
-		l.pacer.note(now, false)
+		l.pacer.Note(now, false)
 	}
 }
 

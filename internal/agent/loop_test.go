@@ -17,6 +17,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 // bubble runs a loop in the fake time of synctest, against a network and an API
@@ -65,7 +66,7 @@ func inBubble(t *testing.T, test func(t *testing.T, b *bubble)) {
 			api:    func() error { return nil },
 		}
 		log := funcr.New(func(_, args string) { b.logs = append(b.logs, args) }, funcr.Options{})
-		b.loop = newLoop("node", 16, b, b.publish, log)
+		b.loop = newLoop(16, b, b.publish, log)
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { b.loop.run(ctx) })
@@ -413,7 +414,7 @@ func TestOutage(t *testing.T) {
 		b.make(one, behaviour{refused(), 0})
 		b.wait(time.Minute)
 		b.serve(func() error { return nil })
-		b.g.Expect(b.until(fails)).To(BeNumerically("<=", 2*time.Second+debounce))
+		b.g.Expect(b.until(fails)).To(BeNumerically("<=", 2*time.Second+report.Debounce))
 		b.g.Expect(b.logs).To(HaveLen(2))
 	})
 }

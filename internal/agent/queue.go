@@ -1,6 +1,13 @@
 package agent
 
-import "container/heap"
+import (
+	"container/heap"
+
+	"github.com/exposedapp/exposedapp/internal/report"
+)
+
+// never is later than anything.
+const never = report.Never
 
 // queue is a heap of pairs, the one that is due first on top. It implements
 // heap.Interface, and tells each pair its place.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/budget"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 )
 
@@ -102,7 +103,7 @@ func (s *schedule) closeRecheck() {
 // hastenAll makes pairs due at once, or, where there are more than can be probed
 // at once, spread so that the budget is kept.
 func (s *schedule) hastenAll(now time.Duration, pairs []*pair) {
-	spread := time.Duration(max(0, len(pairs)-s.limit)) * time.Second / probesPerSecond
+	spread := time.Duration(max(0, len(pairs)-s.limit)) * time.Second / budget.PerAgent
 	for _, p := range pairs {
 		s.hasten(p, now+share(spread, p.phase))
 	}

@@ -9,18 +9,16 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/exposedapp/exposedapp/internal/budget"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 const (
-	// probesPerSecond is the budget of one agent. Beyond it all periods stretch.
-	probesPerSecond = 500
-
 	// smallCluster is the heartbeat of a small cluster. The operator lengthens
-	// it as the cluster grows, and the agent stretches all periods by the same
-	// factor: so an app meets the same number of probes per second, however many
-	// nodes dial it.
-	smallCluster = 10 * time.Second
+	// it as the cluster grows, and the agents spread by the same factor what all
+	// of them have reason to do at once.
+	smallCluster = report.SmallCluster
 
 	// hedgeDelay is how long a probe may stay without an answer until the next
 	// is started beside it. Silence, which takes the whole timeout to become a
@@ -112,6 +110,9 @@ type row struct {
 	service service
 	pairs   []pair
 
+	// dialled is the number of pairs that are.
+	dialled int
+
 	// opens is when the first probe may be.
 	opens time.Duration
 
@@ -138,19 +139,22 @@ type flight struct {
 // It does nothing by itself: whoever owns it asks which probes to start, and
 // hands in their results. Times are since an instant of the owner's choice.
 type schedule struct {
-	node      string
 	limit     int
 	heartbeat time.Duration
+	// size is that of the cluster, in nodes.
+	size      int
 	addresses []netip.Addr
 	// own are the addresses of the node itself.
-	own       []netip.Addr
+	own []netip.Addr
+	// turns are the node's turns in the periods of the addresses.
+	turns     map[netip.Addr]uint32
 	rows      map[uint16]*row
 	ports     map[types.NamespacedName]uint16
 	vacancies map[uint16]vacancy
 	queue     queue
 
-	// load is the number of probes per second without stretch, and stretch the
-	// factor on all periods.
+	// load is the number of probes per second that the budgets of the apps
+	// leave, and stretch the factor on all periods that keeps the agent's.
 	load, stretch float64
 
 	// rounds is the last round given to a pair, inFlight the number of probes
@@ -169,20 +173,23 @@ type schedule struct {
 	endpoints map[types.NamespacedName]map[string]endpoints
 	stirs     map[uint16]time.Duration
 	tracking  tracking
+
+	// kin are by address.
+	kin map[netip.Addr]kin
 }
 
-// newSchedule returns an empty schedule for the agent on node, which runs at
-// most limit probes at once.
-func newSchedule(node string, limit int) *schedule {
+// newSchedule returns an empty schedule, which runs at most limit probes at once.
+func newSchedule(limit int) *schedule {
 	return &schedule{
-		node:      node,
 		limit:     limit,
 		heartbeat: smallCluster,
+		size:      1,
 		rows:      map[uint16]*row{},
 		ports:     map[types.NamespacedName]uint16{},
 		vacancies: map[uint16]vacancy{},
 		stirs:     map[uint16]time.Duration{},
 		tracking:  newTracking(),
+		kin:       map[netip.Addr]kin{},
 		stretch:   1,
 	}
 }
@@ -227,9 +234,22 @@ func (s *schedule) next() (time.Duration, bool) {
 
 // finish takes the result of a probe that start returned.
 func (s *schedule) finish(now time.Duration, f flight, result probe.Result) change {
+	p, before := s.pair(f.target.Address), undialled
+	if p != nil {
+		before = p.state
+	}
+	change := s.take(now, f, p, result)
+	if change == turned && p.state != before {
+		s.tellKin(now, p)
+	}
+	return change
+}
+
+// take takes the result of a probe of p, which is nil if there is no such pair
+// any more.
+func (s *schedule) take(now time.Duration, f flight, p *pair, result probe.Result) change {
 	s.inFlight--
 	s.prove(f, result)
-	p := s.pair(f.target.Address)
 	if p == nil || p.round != f.round {
 		return unchanged
 	}
@@ -331,7 +351,18 @@ func (s *schedule) pace(now time.Duration, p *pair) time.Duration {
 
 // period returns the time between two probes of a pair that is reached.
 func (s *schedule) period(p *pair) time.Duration {
-	return time.Duration(float64(p.row.service.period) * s.stretch)
+	return time.Duration(float64(s.allowed(p.row)) * s.stretch)
+}
+
+// allowed returns the period of a row's pairs that keeps the app's budget.
+func (s *schedule) allowed(r *row) time.Duration {
+	return budget.Period(r.service.period, s.size, r.dialled)
+}
+
+// crowd is the factor by which to draw out what all agents have reason to do at
+// once, or what this one has much of.
+func (s *schedule) crowd() float64 {
+	return max(s.stretch, s.heartbeat.Seconds()/smallCluster.Seconds())
 }
 
 // tick returns the next instant, after now, at which it is the regular turn of
@@ -347,18 +378,19 @@ func share(d time.Duration, part uint32) time.Duration {
 	return time.Duration(float64(d) * (float64(part) / (1 << 32)))
 }
 
-// phaseOf is the same after every restart and differs between observers.
-func phaseOf(observer string, target netip.AddrPort) uint32 {
+// phase is the same after every restart. The turns of all who dial a target are
+// evenly spread over the period, so that however long that is, the target is
+// dialled as often as its observers are many.
+func (s *schedule) phase(target netip.AddrPort) uint32 {
 	hash := fnv.New64a()
-	// A hash takes every write.
-	_, _ = hash.Write([]byte(observer))
 	address := target.Addr().As16()
+	// A hash takes every write.
 	_, _ = hash.Write(address[:])
 	_, _ = hash.Write(binary.BigEndian.AppendUint16(nil, target.Port()))
 	// The high half of FNV hardly depends on the last bytes; fold and spread.
 	sum := hash.Sum64()
 	sum ^= sum >> 32
-	return uint32(sum * 0x9e3779b97f4a7c15 >> 32)
+	return uint32(sum*0x9e3779b97f4a7c15>>32) + s.turns[target.Addr()]
 }
 
 // pair returns the pair of target, nil if there is none.

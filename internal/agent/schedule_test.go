@@ -3,11 +3,13 @@ package agent
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
 
+	"github.com/exposedapp/exposedapp/internal/budget"
 	"github.com/exposedapp/exposedapp/internal/probe"
 )
 
@@ -51,7 +53,7 @@ func TestHysteresis(t *testing.T) {
 			g := NewWithT(t)
 			svc := onPorts(30000)[0]
 			svc.threshold = tc.threshold
-			s := newSchedule("node", 1)
+			s := newSchedule(1)
 			s.assign(0, addresses("10.0.0.1"), smallCluster)
 			s.setService(0, svc)
 			for i, step := range tc.steps {
@@ -101,7 +103,7 @@ func TestOldResultsDoNotCount(t *testing.T) {
 				g := NewWithT(t)
 				svc := onPorts(30000)[0]
 				svc.threshold = 1
-				s := newSchedule("node", 8)
+				s := newSchedule(8)
 				s.assign(0, []netip.Addr{address}, smallCluster)
 				s.setService(0, svc)
 				old, _ := s.start(0)
@@ -150,7 +152,7 @@ func TestTakeover(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			g := NewWithT(t)
-			s := newSchedule("node", 8)
+			s := newSchedule(8)
 			s.assign(0, addresses("10.0.0.1"), smallCluster)
 			svc := onPorts(30000)[0]
 			s.setService(0, svc)
@@ -188,7 +190,7 @@ func TestUnrelatedChangesKeepResults(t *testing.T) {
 // the turns of all are spread over it.
 func TestTurnsAreSpread(t *testing.T) {
 	g := NewWithT(t)
-	s := newSchedule("node", 1000)
+	s := newSchedule(1000)
 	var nodes []netip.Addr
 	for i := range 10 {
 		nodes = append(nodes, netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
@@ -218,10 +220,10 @@ func TestPeriodsStretch(t *testing.T) {
 	p := s.pair(netip.MustParseAddrPort("10.0.0.1:30000"))
 	g.Expect(s.period(p)).To(Equal(5 * time.Second))
 
-	s.assign(0, s.addresses, 5*time.Minute)
-	g.Expect(s.period(p)).To(Equal(150*time.Second), "30 times the heartbeat of a small cluster")
+	s.resize(5000)
+	g.Expect(5000/s.period(p).Seconds()).To(BeNumerically("~", budget.PerApp, 0.01), "probes per second of all nodes")
 
-	s.assign(0, s.addresses, smallCluster)
+	s.resize(16)
 	var ports []uint16
 	for port := uint16(30000); port < 35000; port++ {
 		ports = append(ports, port)
@@ -252,7 +254,7 @@ func TestFailingPairsSlowDown(t *testing.T) {
 
 func TestLimit(t *testing.T) {
 	g := NewWithT(t)
-	s := newSchedule("node", 2)
+	s := newSchedule(2)
 	s.assign(0, addresses("10.0.0.1", "10.0.0.2", "10.0.0.3"), smallCluster)
 	s.replaceServices(0, onPorts(30000))
 	first, ok := s.start(0)
@@ -288,7 +290,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 // reachedOnce is a schedule of one pair, 10.0.0.1:30000, that was reached.
 func reachedOnce(t *testing.T) *schedule {
 	t.Helper()
-	s := newSchedule("node", 8)
+	s := newSchedule(8)
 	s.assign(0, addresses("10.0.0.1"), smallCluster)
 	s.setService(0, onPorts(30000)[0])
 	f, ok := s.start(0)
@@ -314,5 +316,26 @@ func playWith(s *schedule, from, to time.Duration, result probe.Result, see ...f
 			see(now, f)
 		}
 		s.finish(now, f, result)
+	}
+}
+
+// TestObserversTakeTurns plays five observers of one target, none of which knows
+// of the others.
+func TestObserversTakeTurns(t *testing.T) {
+	g := NewWithT(t)
+	address := netip.MustParseAddr("10.0.0.1")
+	var dials []time.Duration
+	for turn := range uint64(5) {
+		s := newSchedule(8)
+		s.takeTurns(map[netip.Addr]uint32{address: uint32(turn << 32 / 5)})
+		s.assign(0, []netip.Addr{address}, smallCluster)
+		s.setService(0, onPorts(30000)[0])
+		play(s, 0, time.Second)
+		play(s, time.Second, 6*time.Second, func(now time.Duration, _ flight) { dials = append(dials, now) })
+	}
+	slices.Sort(dials)
+	g.Expect(dials).To(HaveLen(5))
+	for i := range dials[1:] {
+		g.Expect(dials[i+1] - dials[i]).To(BeNumerically("~", time.Second, time.Millisecond))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/budget"
 	"github.com/exposedapp/exposedapp/internal/probe"
 )
 
@@ -43,11 +44,12 @@ func TestStatistics(t *testing.T) {
 }
 
 // TestStatisticsAreCompact: those of a week at the budget of one agent, in
-// which everything happened, are small, and those of ages fit into the frame.
+// which everything happened, are small, and those of ages fit into the room that a
+// report keeps for them.
 func TestStatisticsAreCompact(t *testing.T) {
 	g := NewWithT(t)
 	week := newStatistics(time.Now())
-	week.results["Reached"] = 7 * 24 * 3600 * probesPerSecond
+	week.results["Reached"] = 7 * 24 * 3600 * budget.PerAgent
 	week.buckets[0] = week.results["Reached"]
 	week.sum = 7 * 24 * time.Hour
 	for _, reason := range []probe.Reason{probe.Timeout, probe.ConnectionRefused, probe.HTTPStatus} {
@@ -56,7 +58,7 @@ func TestStatisticsAreCompact(t *testing.T) {
 	for _, compact := range []struct {
 		statistics *statistics
 		bytes      int
-	}{{&week, 500}, {crowdedStatistics(), frame - 300}} {
+	}{{&week, 500}, {crowdedStatistics(), 700}} {
 		text, err := json.Marshal(compact.statistics.status())
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(len(text)).To(BeNumerically("<=", compact.bytes))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/budget"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 )
 
@@ -19,9 +20,8 @@ const (
 	// that is older may be over by then.
 	promptly = 1500 * time.Millisecond
 
-	// promptHeartbeat is the longest heartbeat at which observers are asked to
-	// look again. It is that of small clusters; on larger ones the next probes
-	// in turn must do.
+	// promptHeartbeat is that of small clusters, on which observers answer a
+	// request at once. On larger ones their writes keep a distance.
 	promptHeartbeat = 10 * time.Second
 
 	// cycleSlack is what a full turn of probes may take beyond its period: a
@@ -122,8 +122,11 @@ func (m *Matrix) stands(open *doubt, failure *statement, reached []string, now t
 // cycle is the time in which every pair of an observer was probed and its word
 // written.
 func (s *subject) cycle(e *entry) time.Duration {
-	stretch := max(1, e.heartbeat.Seconds()/promptHeartbeat.Seconds())
-	return time.Duration(float64(s.Period)*stretch) + cycleSlack
+	pairs := e.nodePorts.Len() * len(e.addresses)
+	return max(
+		budget.Period(s.Period, e.size, len(e.addresses)),
+		time.Duration(pairs)*time.Second/budget.PerAgent,
+	) + cycleSlack
 }
 
 // awaits tells whether an observer answers a request about the app with a round
@@ -160,7 +163,7 @@ func (m *Matrix) Requests() map[string]v1alpha1.Recheck {
 		for address, doubt := range app.doubts {
 			for observer, question := range doubt.asked {
 				entry, round := m.reports[observer], question.round
-				if entry == nil || entry.recheckRound >= round || entry.heartbeat > promptHeartbeat {
+				if entry == nil || entry.recheckRound >= round {
 					continue
 				}
 				if open[observer] == nil {

@@ -45,8 +45,10 @@ type entry struct {
 	// changed is when the observer last said something new.
 	changed   time.Time
 	heartbeat time.Duration
-	stale     bool
-	standing  standing
+	// size is that of the cluster, in nodes, as the observer was told.
+	size     int
+	stale    bool
+	standing standing
 }
 
 // NewMatrix returns an empty Matrix.
@@ -166,6 +168,7 @@ func (e *entry) follow(object *v1alpha1.NodeReachability, decoded *report, now t
 		own:       ownAddresses(object),
 		received:  now,
 		heartbeat: time.Duration(object.Spec.HeartbeatSeconds) * time.Second,
+		size:      int(object.Spec.ClusterSize),
 	}
 	if recheck := object.Spec.Recheck; recheck != nil {
 		next.round = recheck.Round

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/flowcontrol"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -22,9 +23,13 @@ func TestReconcileWritesOnlyWhatDiffers(t *testing.T) {
 	g := NewWithT(t)
 	var written []string
 	k8s, rechecks := recordingClient(t, &written), requests{}
+	reconciler := &topology.Reconciler{
+		Client: k8s, Rechecks: rechecks, Writes: flowcontrol.NewFakeAlwaysRateLimiter(),
+	}
+	request := reconcile.Request{NamespacedName: types.NamespacedName{Name: "ring"}}
 	run := func() []string {
 		written = nil
-		_, err := (&topology.Reconciler{Client: k8s, Rechecks: rechecks}).Reconcile(t.Context(), reconcile.Request{})
+		_, err := reconciler.Reconcile(t.Context(), request)
 		g.Expect(err).NotTo(HaveOccurred())
 		return written
 	}
@@ -44,7 +49,7 @@ func TestReconcileWritesOnlyWhatDiffers(t *testing.T) {
 	addNode("b", "10.0.0.2", "uid-b")
 	g.Expect(run()).To(ConsistOf("a", "b"))
 	g.Expect(report("a").Spec.Targets).To(Equal([]v1alpha1.Target{
-		{Node: "a", Addresses: []string{"10.0.0.1"}}, {Node: "b", Addresses: []string{"10.0.0.2"}},
+		{Node: "a", Addresses: []string{"10.0.0.1"}}, {Node: "b", Addresses: []string{"10.0.0.2"}, Turn: 1},
 	}))
 	g.Expect(report("a").OwnerReferences).To(ConsistOf(SatisfyAll(
 		HaveField("Kind", "Node"), HaveField("Name", "a"), HaveField("UID", first.UID))))
@@ -58,6 +63,15 @@ func TestReconcileWritesOnlyWhatDiffers(t *testing.T) {
 	g.Expect(run()).To(BeEmpty(), "it was asked already")
 	delete(rechecks, "a")
 	g.Expect(run()).To(BeEmpty(), "to take it back changes nothing")
+
+	request.Name = "rechecks"
+	rechecks["b"], rechecks["gone"] = asked, asked
+	g.Expect(run()).To(ConsistOf("b"), "alone, without the ring")
+	g.Expect(report("b").Spec).To(And(
+		HaveField("Recheck", HaveValue(Equal(asked))), HaveField("Targets", HaveLen(2)), HaveField("HeartbeatSeconds", BeNumerically("==", 10))))
+	g.Expect(report("b").OwnerReferences).To(HaveLen(1))
+	g.Expect(run()).To(BeEmpty(), "it was asked already")
+	request.Name = "ring"
 
 	tampered := report("b")
 	tampered.Spec.Targets = nil

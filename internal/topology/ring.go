@@ -11,7 +11,7 @@ import (
 const Observers = 8
 
 // Ring returns, for every node, the nodes that it dials: the Observers nodes
-// that follow it on a ring ordered by a hash of the name, itself left out. The
+// that follow it on a ring ordered by a hash of the name, the next one first. The
 // same names always give the same ring. Every node has exactly Observers
 // observers, and one node's coming or going changes at most Observers+1 lists.
 func Ring(names []string) map[string][]string {
@@ -33,7 +33,6 @@ func Ring(names []string) map[string][]string {
 		for step := 1; step <= Observers && step < len(ring); step++ {
 			next = append(next, ring[(i+step)%len(ring)].name)
 		}
-		slices.Sort(next)
 		dials[from.name] = next
 	}
 	return dials

@@ -33,8 +33,7 @@ func TestRingGivesEveryNodeTheSameLoad(t *testing.T) {
 			for name, dials := range topology.Ring(names("node-%d", n)) {
 				g.Expect(dials).To(HaveLen(topology.Observers), name)
 				g.Expect(dials).NotTo(ContainElement(name))
-				g.Expect(slices.IsSorted(dials)).To(BeTrue(), name)
-				g.Expect(slices.Compact(slices.Clone(dials))).To(HaveLen(topology.Observers), name)
+				g.Expect(slices.Compact(slices.Sorted(slices.Values(dials)))).To(HaveLen(topology.Observers), name)
 				for _, dialled := range dials {
 					observers[dialled]++
 				}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,6 +41,8 @@ type Reconciler struct {
 	Client client.Client
 	// Rechecks are the requests to look again.
 	Rechecks Rechecks
+	// Writes bounds the number of writes per second.
+	Writes flowcontrol.RateLimiter
 }
 
 // Rechecks knows which observers are to look again, because they disagree.
@@ -55,7 +58,7 @@ type Rechecks interface {
 // whole ring.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, options controller.Options) error {
 	ring := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-		return []reconcile.Request{wholeRing()}
+		return []reconcile.Request{named(wholeRing)}
 	})
 	return builder.ControllerManagedBy(mgr).
 		Named("topology").
@@ -66,8 +69,15 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, options controller.Op
 		Complete(r)
 }
 
-func wholeRing() reconcile.Request {
-	return reconcile.Request{NamespacedName: types.NamespacedName{Name: "ring"}}
+// The reconciler has two requests: to bring every NodeReachability up to date, and
+// to pass on requests to look again, which concern few.
+const (
+	wholeRing   = "ring"
+	newRechecks = "rechecks"
+)
+
+func named(name string) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
 }
 
 // watchRequests wakes the reconciler for requests to look again.
@@ -80,7 +90,7 @@ func (r *Reconciler) watchRequests(
 			case <-ctx.Done():
 				return
 			case <-r.Rechecks.Requested():
-				queue.AddAfter(wholeRing(), gather)
+				queue.AddAfter(named(newRechecks), gather)
 			}
 		}
 	}()
@@ -88,23 +98,28 @@ func (r *Reconciler) watchRequests(
 }
 
 // Reconcile brings every NodeReachability that differs to the list of nodes
-// that its agent should dial.
-func (r *Reconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+// that its agent should dial, or to what it should look at again.
+func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	if request.Name == newRechecks {
+		return reconcile.Result{}, r.recheck(ctx)
+	}
 	var nodes corev1.NodeList
 	if err := r.Client.List(ctx, &nodes); err != nil {
 		return reconcile.Result{}, fmt.Errorf("list nodes: %w", err)
 	}
 	var existing v1alpha1.NodeReachabilityList
-	if err := r.Client.List(ctx, &existing); err != nil {
+	if err := r.Client.List(ctx, &existing, client.UnsafeDisableDeepCopy); err != nil {
 		return reconcile.Result{}, fmt.Errorf("list node reachabilities: %w", err)
 	}
 	current := make(map[string]*v1alpha1.NodeReachability, len(existing.Items))
+	var size int32
 	for i := range existing.Items {
 		current[existing.Items[i].Name] = &existing.Items[i]
+		size = max(size, existing.Items[i].Spec.ClusterSize)
 	}
 
 	var errs []error
-	specs, rechecks := Specs(nodes.Items), r.Rechecks.Requests()
+	specs, rechecks := Specs(nodes.Items, size), r.Rechecks.Requests()
 	for i := range nodes.Items {
 		node := &nodes.Items[i]
 		spec, have := specs[node.Name], current[node.Name]
@@ -114,41 +129,65 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconc
 			// To take back a request would be one more write, and change nothing.
 			spec.Recheck = have.Spec.Recheck
 		}
-		if have != nil && ownedBy(have, node) && equality.Semantic.DeepEqual(have.Spec, spec) {
-			continue
-		}
-		if err := r.Client.Apply(ctx, report(node, spec), client.ForceOwnership); err != nil {
-			errs = append(errs, fmt.Errorf("apply node reachability %s: %w", node.Name, err))
+		if have == nil || !ownedBy(have, node.UID) || !equality.Semantic.DeepEqual(have.Spec, spec) {
+			errs = append(errs, r.apply(ctx, node.Name, node.UID, spec))
 		}
 	}
 	return reconcile.Result{}, errors.Join(errs...)
 }
 
+// recheck passes on the requests to look again.
+func (r *Reconciler) recheck(ctx context.Context) error {
+	var errs []error
+	for name, recheck := range r.Rechecks.Requests() {
+		var have v1alpha1.NodeReachability
+		if err := r.Client.Get(ctx, types.NamespacedName{Name: name}, &have); err != nil {
+			errs = append(errs, client.IgnoreNotFound(err))
+			continue
+		}
+		if len(have.OwnerReferences) != 1 || equality.Semantic.DeepEqual(have.Spec.Recheck, &recheck) {
+			continue
+		}
+		have.Spec.Recheck = &recheck
+		errs = append(errs, r.apply(ctx, name, have.OwnerReferences[0].UID, have.Spec))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Reconciler) apply(
+	ctx context.Context, node string, uid types.UID, spec v1alpha1.NodeReachabilitySpec,
+) error {
+	if err := r.Writes.Wait(ctx); err != nil {
+		return err
+	}
+	if err := r.Client.Apply(ctx, report(node, uid, spec), client.ForceOwnership); err != nil {
+		return fmt.Errorf("apply node reachability %s: %w", node, err)
+	}
+	return nil
+}
+
 // Specs returns, by the name of the node, what each agent dials and how often
-// it reports.
-func Specs(nodes []corev1.Node) map[string]v1alpha1.NodeReachabilitySpec {
+// it reports. size is the size of the cluster that the agents were last told of.
+func Specs(nodes []corev1.Node, size int32) map[string]v1alpha1.NodeReachabilitySpec {
 	targets := make(map[string]v1alpha1.Target, len(nodes))
 	for i := range nodes {
 		targets[nodes[i].Name] = target(&nodes[i])
 	}
 	ring := Ring(slices.Collect(maps.Keys(targets)))
+	size = clusterSize(len(nodes), size)
 
 	specs := make(map[string]v1alpha1.NodeReachabilitySpec, len(nodes))
 	for _, node := range slices.Sorted(maps.Keys(targets)) {
-		spec := v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: heartbeatSeconds(len(nodes))}
-		for _, name := range append(ring[node], node) {
-			spec.Targets = append(spec.Targets, targets[name])
+		spec := v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: heartbeatSeconds(size), ClusterSize: size}
+		for turn, name := range append([]string{node}, ring[node]...) {
+			target := targets[name]
+			target.Turn = int32(turn)
+			spec.Targets = append(spec.Targets, target)
 		}
 		slices.SortFunc(spec.Targets, func(a, b v1alpha1.Target) int { return cmp.Compare(a.Node, b.Node) })
 		specs[node] = spec
 	}
 	return specs
-}
-
-// heartbeatSeconds grows with the cluster, from 10 to 300 at 5,000 nodes, so
-// that all reports together cost the API server fewer than 20 writes a second.
-func heartbeatSeconds(nodes int) int32 {
-	return int32(min(max(10, nodes*300/5000), 300))
 }
 
 func target(node *corev1.Node) v1alpha1.Target {
@@ -163,11 +202,11 @@ func target(node *corev1.Node) v1alpha1.Target {
 }
 
 func report(
-	node *corev1.Node, spec v1alpha1.NodeReachabilitySpec,
+	node string, uid types.UID, spec v1alpha1.NodeReachabilitySpec,
 ) *applyv1alpha1.NodeReachabilityApplyConfiguration {
-	wanted := applyv1alpha1.NodeReachabilitySpec().WithHeartbeatSeconds(spec.HeartbeatSeconds)
+	wanted := applyv1alpha1.NodeReachabilitySpec().WithHeartbeatSeconds(spec.HeartbeatSeconds).WithClusterSize(spec.ClusterSize)
 	for _, target := range spec.Targets {
-		wanted.WithTargets(applyv1alpha1.Target().WithNode(target.Node).WithAddresses(target.Addresses...))
+		wanted.WithTargets(applyv1alpha1.Target().WithNode(target.Node).WithAddresses(target.Addresses...).WithTurn(target.Turn))
 	}
 	if spec.Recheck != nil {
 		wanted.WithRecheck(applyv1alpha1.Recheck().
@@ -175,14 +214,14 @@ func report(
 			WithNodePorts(spec.Recheck.NodePorts).
 			WithAddresses(spec.Recheck.Addresses...))
 	}
-	return applyv1alpha1.NodeReachability(node.Name).
+	return applyv1alpha1.NodeReachability(node).
 		WithOwnerReferences(metav1ac.OwnerReference().
-			WithAPIVersion("v1").WithKind("Node").WithName(node.Name).WithUID(node.UID)).
+			WithAPIVersion("v1").WithKind("Node").WithName(node).WithUID(uid)).
 		WithSpec(wanted)
 }
 
-func ownedBy(report *v1alpha1.NodeReachability, node *corev1.Node) bool {
-	return len(report.OwnerReferences) == 1 && report.OwnerReferences[0].UID == node.UID
+func ownedBy(report *v1alpha1.NodeReachability, uid types.UID) bool {
+	return len(report.OwnerReferences) == 1 && report.OwnerReferences[0].UID == uid
 }
 
 // addressesChanged leaves out the heartbeats of the kubelets.

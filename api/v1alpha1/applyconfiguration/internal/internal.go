@@ -214,6 +214,10 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.exposedapp.exposedapp.api.v1alpha1.NodeReachabilitySpec
   map:
     fields:
+    - name: clusterSize
+      type:
+        scalar: numeric
+      default: 1
     - name: heartbeatSeconds
       type:
         scalar: numeric
@@ -449,6 +453,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: node
       type:
         scalar: string
+    - name: turn
+      type:
+        scalar: numeric
 - name: io.k8s.api.core.v1.AppArmorProfile
   map:
     fields:

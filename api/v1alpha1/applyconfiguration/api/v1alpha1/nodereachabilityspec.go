@@ -10,6 +10,10 @@ type NodeReachabilitySpecApplyConfiguration struct {
 	// heartbeatSeconds is the time after which an unchanged report is renewed,
 	// in seconds. A report not renewed for three heartbeats is stale.
 	HeartbeatSeconds *int32 `json:"heartbeatSeconds,omitempty"`
+	// clusterSize is about how many nodes the cluster has, rounded up so that it
+	// seldom changes. With it the periods of probes grow, so that all nodes
+	// together do not probe an app too often.
+	ClusterSize *int32 `json:"clusterSize,omitempty"`
 	// targets are the nodes whose node ports are dialled, this node included.
 	Targets []TargetApplyConfiguration `json:"targets,omitempty"`
 	// recheck asks for probes out of turn, because observers disagree.
@@ -27,6 +31,14 @@ func NodeReachabilitySpec() *NodeReachabilitySpecApplyConfiguration {
 // If called multiple times, the HeartbeatSeconds field is set to the value of the last call.
 func (b *NodeReachabilitySpecApplyConfiguration) WithHeartbeatSeconds(value int32) *NodeReachabilitySpecApplyConfiguration {
 	b.HeartbeatSeconds = &value
+	return b
+}
+
+// WithClusterSize sets the ClusterSize field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClusterSize field is set to the value of the last call.
+func (b *NodeReachabilitySpecApplyConfiguration) WithClusterSize(value int32) *NodeReachabilitySpecApplyConfiguration {
+	b.ClusterSize = &value
 	return b
 }
 

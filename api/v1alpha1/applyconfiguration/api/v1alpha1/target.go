@@ -11,6 +11,10 @@ type TargetApplyConfiguration struct {
 	Node *string `json:"node,omitempty"`
 	// addresses are the node's addresses, at most one per IP family.
 	Addresses []string `json:"addresses,omitempty"`
+	// turn is this node's place, from 1, among the others that dial the target
+	// and share the period of its probes: one fewer than there are targets here.
+	// The target itself has turn 0.
+	Turn *int32 `json:"turn,omitempty"`
 }
 
 // TargetApplyConfiguration constructs a declarative configuration of the Target type for use with
@@ -34,5 +38,13 @@ func (b *TargetApplyConfiguration) WithAddresses(values ...string) *TargetApplyC
 	for i := range values {
 		b.Addresses = append(b.Addresses, values[i])
 	}
+	return b
+}
+
+// WithTurn sets the Turn field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Turn field is set to the value of the last call.
+func (b *TargetApplyConfiguration) WithTurn(value int32) *TargetApplyConfiguration {
+	b.Turn = &value
 	return b
 }

@@ -1,4 +1,4 @@
-package agent
+package report
 
 import (
 	"encoding/json"
@@ -29,7 +29,7 @@ const (
 	finest = 64
 )
 
-// report returns the survey in the form of the API and within its bounds.
+// Status returns the survey in the form of the API and within its bounds.
 //
 // It says all that is known if that fits. If not, it leaves out the evidence.
 // After that, ports that are not dialled no longer interrupt a range, which
@@ -37,87 +37,87 @@ const (
 // of the fewest pairs become pending, and pending entries as coarse as they must.
 // A reached pair may thus become pending, and a failing one be named as pending
 // too; but nothing ever becomes reached.
-func (s survey) report() v1alpha1.NodeReachabilityStatus {
-	if status := s.status(s.failures, s.pending); fits(status) {
+func (s Survey) Status() v1alpha1.NodeReachabilityStatus {
+	if status := s.render(s.Failures, s.Pending); fits(status) {
 		return status
 	}
 	s = s.withoutEvidence()
-	if status := s.status(s.failures, s.pending); fits(status) {
+	if status := s.render(s.Failures, s.Pending); fits(status) {
 		return status
 	}
-	failures, pending := s.filled(s.failures), s.filled(s.pending)
-	if status := s.status(failures, pending); fits(status) {
+	failures, pending := s.filled(s.Failures), s.filled(s.Pending)
+	if status := s.render(failures, pending); fits(status) {
 		return status
 	}
 	s = s.truncated()
-	rest := []finding{s.everything()}
+	rest := []Finding{s.everything()}
 	// Half of the room is left for pending entries to be fine: the coarser they
 	// are, the more reached pairs they cover.
-	failures, dropped := keep(failures, (maxBytes-frame-size(s.status([]finding{{}}, rest)))/2)
+	failures, dropped := keep(failures, (maxBytes-frame-size(s.render([]Finding{{}}, rest)))/2)
 	pending = append(pending, dropped...)
 	for ranges := finest; ranges > 0; ranges /= 2 {
-		if status := s.status(failures, coarsened(pending, ranges)); fits(status) {
+		if status := s.render(failures, coarsened(pending, ranges)); fits(status) {
 			return status
 		}
 	}
-	return s.status(failures, rest)
+	return s.render(failures, rest)
 }
 
-// status renders findings.
-func (s survey) status(failures, pending []finding) v1alpha1.NodeReachabilityStatus {
+// render says what is known in the form of the API.
+func (s Survey) render(failures, pending []Finding) v1alpha1.NodeReachabilityStatus {
 	status := v1alpha1.NodeReachabilityStatus{
-		Addresses: texts(s.addresses),
-		NodePorts: s.dialled(s.addresses).String(),
+		Addresses: texts(s.Addresses),
+		NodePorts: s.dialled(s.Addresses).String(),
 	}
 	for _, f := range failures {
 		status.Failures = append(status.Failures, failure(f))
 	}
 	for _, f := range pending {
 		status.Pending = append(status.Pending, v1alpha1.PendingProbes{
-			NodePorts: f.ports.String(),
-			Addresses: texts(f.addresses),
+			NodePorts: f.Ports.String(),
+			Addresses: texts(f.Addresses),
 		})
 	}
 	return status
 }
 
-func failure(f finding) v1alpha1.ProbeFailure {
+func failure(f Finding) v1alpha1.ProbeFailure {
 	return v1alpha1.ProbeFailure{
-		Reason:    string(f.result.Reason),
-		Message:   f.result.Message,
-		Evidence:  f.evidence.status(),
-		NodePorts: f.ports.String(),
-		Addresses: texts(f.addresses),
+		Reason:    string(f.Result.Reason),
+		Message:   f.Result.Message,
+		Evidence:  f.Evidence.status(),
+		NodePorts: f.Ports.String(),
+		Addresses: texts(f.Addresses),
 	}
 }
 
 // status returns nil for no evidence.
-func (e evidence) status() *v1alpha1.Evidence {
-	if e == (evidence{}) {
+func (e Evidence) status() *v1alpha1.Evidence {
+	if e == (Evidence{}) {
 		return nil
 	}
-	return &v1alpha1.Evidence{Pod: e.pod, ClusterIP: e.clusterIP, KubeProxy: e.kubeProxy}
+	return &v1alpha1.Evidence{Pod: e.Pod, ClusterIP: e.ClusterIP, KubeProxy: e.KubeProxy}
 }
 
 // withoutEvidence returns the survey with failures that differ in nothing but
 // evidence as one.
-func (s survey) withoutEvidence() survey {
+func (s Survey) withoutEvidence() Survey {
 	type place struct {
 		result  probe.Result
 		address netip.Addr
 	}
 	ports := map[place]nodeport.Set{}
-	for _, f := range s.failures {
-		for _, address := range f.addresses {
-			at := place{f.result, address}
-			ports[at] = ports[at].Union(f.ports)
+	for _, f := range s.Failures {
+		for _, address := range f.Addresses {
+			at := place{f.Result, address}
+			ports[at] = ports[at].Union(f.Ports)
 		}
 	}
-	var failures []finding
+	var failures []Finding
 	for at, set := range ports {
-		failures = append(failures, finding{cause{result: at.result}, []netip.Addr{at.address}, set})
+		failures = append(failures, Finding{Cause{Result: at.result}, []netip.Addr{at.address}, set})
 	}
-	s.failures = merge(failures)
+	s.Failures = merge(failures)
 	return s
 }
 
@@ -143,10 +143,10 @@ func size(part any) int {
 
 // filled returns findings with ranges that run across ports that are not
 // dialled.
-func (s survey) filled(findings []finding) []finding {
+func (s Survey) filled(findings []Finding) []Finding {
 	filled := slices.Clone(findings)
 	for i, f := range filled {
-		filled[i].ports = f.ports.Fill(s.dialled(f.addresses))
+		filled[i].Ports = f.Ports.Fill(s.dialled(f.Addresses))
 	}
 	return filled
 }
@@ -154,28 +154,28 @@ func (s survey) filled(findings []finding) []finding {
 // truncated returns the survey without the highest ports, if there are so many
 // ranges of them that even a report without findings would not fit. It is then
 // silent about those ports.
-func (s survey) truncated() survey {
-	ports := s.dialled(s.addresses)
+func (s Survey) truncated() Survey {
+	ports := s.dialled(s.Addresses)
 	text := ports.String()
-	room := maxBytes - frame - size(s.status(nil, []finding{s.everything()})) + len(text)
+	room := maxBytes - frame - size(s.render(nil, []Finding{s.everything()})) + len(text)
 	if len(text) <= room {
 		return s
 	}
 	cut := strings.LastIndexByte(text[:room], ',')
 	// Whole ranges of a set are a set.
 	ports, _ = nodeport.Parse(text[:cut])
-	s.ipv4, s.ipv6 = s.ipv4.Intersect(ports), s.ipv6.Intersect(ports)
+	s.IPv4, s.IPv6 = s.IPv4.Intersect(ports), s.IPv6.Intersect(ports)
 	return s
 }
 
 // everything is the shortest finding that covers all pairs.
-func (s survey) everything() finding {
-	return finding{addresses: s.addresses, ports: s.dialled(s.addresses).Coarsen(1)}
+func (s Survey) everything() Finding {
+	return Finding{Addresses: s.Addresses, Ports: s.dialled(s.Addresses).Coarsen(1)}
 }
 
 // keep parts the failures into those that fit into room bytes, in their order,
 // and the rest, which it makes pending. Failures of many pairs go first.
-func keep(failures []finding, room int) (kept, dropped []finding) {
+func keep(failures []Finding, room int) (kept, dropped []Finding) {
 	byWeight := make([]int, len(failures))
 	for i := range byWeight {
 		byWeight[i] = i
@@ -194,29 +194,29 @@ func keep(failures []finding, room int) (kept, dropped []finding) {
 		if keeps[i] {
 			kept = append(kept, f)
 		} else {
-			dropped = append(dropped, finding{addresses: f.addresses, ports: f.ports})
+			dropped = append(dropped, Finding{Addresses: f.Addresses, Ports: f.Ports})
 		}
 	}
 	return kept, dropped
 }
 
 // weight returns the number of pairs of a finding.
-func (f finding) weight() int {
-	return f.ports.Len() * len(f.addresses)
+func (f Finding) weight() int {
+	return f.Ports.Len() * len(f.Addresses)
 }
 
 // coarsened returns pending findings that cover those given, in at most ranges
 // ranges per address.
-func coarsened(pending []finding, ranges int) []finding {
+func coarsened(pending []Finding, ranges int) []Finding {
 	ports := map[netip.Addr]nodeport.Set{}
 	for _, f := range pending {
-		for _, address := range f.addresses {
-			ports[address] = ports[address].Union(f.ports)
+		for _, address := range f.Addresses {
+			ports[address] = ports[address].Union(f.Ports)
 		}
 	}
-	var findings []finding
+	var findings []Finding
 	for address, set := range ports {
-		findings = append(findings, finding{addresses: []netip.Addr{address}, ports: set.Coarsen(ranges)})
+		findings = append(findings, Finding{Addresses: []netip.Addr{address}, Ports: set.Coarsen(ranges)})
 	}
 	return merge(findings)
 }

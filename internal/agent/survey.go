@@ -1,0 +1,51 @@
+package agent
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/exposedapp/exposedapp/internal/nodeport"
+	"github.com/exposedapp/exposedapp/internal/report"
+)
+
+// survey sums up the schedule.
+func (s *schedule) survey() report.Survey {
+	var ipv4, ipv6 []uint16
+	found := make([]map[report.Cause][]uint16, len(s.addresses))
+	for _, port := range slices.Sorted(maps.Keys(s.rows)) {
+		r := s.rows[port]
+		if r.service.ipv4 {
+			ipv4 = append(ipv4, port)
+		}
+		if r.service.ipv6 {
+			ipv6 = append(ipv6, port)
+		}
+		for i := range r.pairs {
+			if p := &r.pairs[i]; p.state == pending || p.state == failing {
+				if found[i] == nil {
+					found[i] = map[report.Cause][]uint16{}
+				}
+				why := s.causeOf(p)
+				found[i][why] = append(found[i][why], port)
+			}
+		}
+	}
+	var findings []report.Finding
+	for i, address := range s.addresses {
+		for cause, ports := range found[i] {
+			findings = append(findings, report.Finding{
+				Cause: cause, Addresses: []netip.Addr{address}, Ports: nodeport.Of(ports...),
+			})
+		}
+	}
+	return report.NewSurvey(s.addresses, nodeport.Of(ipv4...), nodeport.Of(ipv6...), findings)
+}
+
+// causeOf returns the zero Cause for a pair that does not fail.
+func (s *schedule) causeOf(p *pair) report.Cause {
+	if p.state != failing {
+		return report.Cause{}
+	}
+	return report.Cause{Result: p.result, Evidence: s.evidenceOf(p)}
+}

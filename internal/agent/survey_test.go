@@ -1,0 +1,154 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/report"
+)
+
+// known is a schedule of pairs that are what is says.
+func known(
+	addresses []netip.Addr, services []service, is func(service, netip.Addr) (state, probe.Result),
+) *schedule {
+	s := newSchedule(1)
+	s.assign(0, addresses, smallCluster)
+	s.replaceServices(0, services)
+	for _, r := range s.rows {
+		for i := range r.pairs {
+			if p := &r.pairs[i]; p.state != undialled {
+				state, result := is(r.service, p.address)
+				s.conclude(p, state, result)
+			}
+		}
+	}
+	return s
+}
+
+// onPorts are IPv4 Services, one on each port.
+func onPorts(ports ...uint16) []service {
+	var services []service
+	for _, port := range ports {
+		services = append(services, service{
+			key:      types.NamespacedName{Name: fmt.Sprint(port)},
+			port:     port,
+			ipv4:     true,
+			settings: settingsOf(""),
+		})
+	}
+	return services
+}
+
+func addresses(texts ...string) []netip.Addr {
+	var addresses []netip.Addr
+	for _, text := range texts {
+		addresses = append(addresses, netip.MustParseAddr(text))
+	}
+	return addresses
+}
+
+func refused() probe.Result {
+	return probe.Result{Reason: probe.ConnectionRefused, Message: "connect: connection refused"}
+}
+
+func timedOut() probe.Result {
+	return probe.Result{Reason: probe.Timeout, Message: "i/o timeout"}
+}
+
+// TestSurvey: every pair is in the survey as it is in the schedule, with the
+// ports of its family.
+func TestSurvey(t *testing.T) {
+	words := []string{"", v1alpha1.EvidenceReached, v1alpha1.ReasonConnectionRefused, v1alpha1.ReasonTimeout}
+	for seed := range uint64(20) {
+		g := NewWithT(t)
+		random := rand.New(rand.NewPCG(seed, 0))
+		services := onPorts()
+		for _, offset := range random.Perm(300)[:random.IntN(100)] {
+			svc := onPorts(uint16(30000 + offset))[0]
+			svc.ipv4, svc.ipv6 = random.IntN(4) > 0, random.IntN(2) > 0
+			services = append(services, svc)
+		}
+		s := known(addresses("10.0.0.1", "10.0.0.2", "fd00::1"), services,
+			func(service, netip.Addr) (state, probe.Result) {
+				state := []state{pending, reached, failing}[random.IntN(3)]
+				if state != failing {
+					return state, probe.Result{}
+				}
+				return state, []probe.Result{refused(), timedOut()}[random.IntN(2)]
+			})
+		for _, tried := range s.tracking.tried {
+			tried.word = words[random.IntN(len(words))]
+		}
+		survey := s.survey()
+		g.Expect(survey.Addresses).To(Equal(s.addresses))
+		pairs := 0
+		for _, r := range s.rows {
+			g.Expect(survey.IPv4.Contains(r.service.port)).To(Equal(r.service.ipv4))
+			g.Expect(survey.IPv6.Contains(r.service.port)).To(Equal(r.service.ipv6))
+			for i := range r.pairs {
+				p := &r.pairs[i]
+				failures, pendings := covering(survey.Failures, p), covering(survey.Pending, p)
+				switch p.state {
+				case failing:
+					g.Expect(failures).To(ConsistOf(HaveField("Cause", report.Cause{Result: p.result, Evidence: s.evidenceOf(p)})))
+					g.Expect(pendings).To(BeEmpty())
+				case pending:
+					g.Expect(failures).To(BeEmpty())
+					g.Expect(pendings).To(HaveLen(1))
+				default:
+					g.Expect(failures).To(BeEmpty())
+					g.Expect(pendings).To(BeEmpty())
+				}
+				pairs++
+			}
+		}
+		g.Expect(pairs).To(Equal(3 * len(services)))
+	}
+}
+
+// covering are the findings that name p.
+func covering(findings []report.Finding, p *pair) []report.Finding {
+	var covering []report.Finding
+	for _, f := range findings {
+		if f.Ports.Contains(p.row.service.port) && slices.Contains(f.Addresses, p.address) {
+			covering = append(covering, f)
+		}
+	}
+	return covering
+}
+
+// TestSurveyAsStatus: what the operator reads of a dead app, a dead node, a new
+// app, and a family that an app lacks.
+func TestSurveyAsStatus(t *testing.T) {
+	nodes := addresses("10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1")
+	s := known(nodes, onPorts(30000, 30001, 30002, 30003), func(svc service, address netip.Addr) (state, probe.Result) {
+		switch {
+		case svc.port == 30003:
+			return pending, probe.Result{}
+		case address == nodes[2]:
+			return failing, timedOut()
+		case svc.port == 30001:
+			return failing, refused()
+		default:
+			return reached, probe.Result{}
+		}
+	})
+	g := NewWithT(t)
+	g.Expect(json.Marshal(s.survey().Status())).To(MatchJSON(`{
+		"addresses": ["10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1"], "nodePorts": "30000-30003",
+		"failures": [
+			{"reason": "ConnectionRefused", "message": "connect: connection refused",
+				"nodePorts": "30001", "addresses": ["10.0.0.1", "10.0.0.2"]},
+			{"reason": "Timeout", "message": "i/o timeout",
+				"nodePorts": "30000-30002", "addresses": ["10.0.0.3"]}],
+		"pending": [{"nodePorts": "30003", "addresses": ["10.0.0.1", "10.0.0.2", "10.0.0.3"]}]}`))
+}

@@ -1,0 +1,144 @@
+package report
+
+import "time"
+
+const (
+	// SmallCluster is the heartbeat of a small cluster. The longer it is, the
+	// more agents there are, and the further they spread what all of them have
+	// reason to do at once.
+	SmallCluster = 10 * time.Second
+
+	// Debounce gathers what comes in a burst into one report.
+	Debounce = 100 * time.Millisecond
+
+	// holdTime is how long news waits for the first proof of new pairs, so that
+	// a new Service is not reported as pending, and then again as reached.
+	holdTime = 2 * time.Second
+
+	// firstRetry is the pause after a failed write. It doubles, up to the
+	// heartbeat divided by lastRetry.
+	firstRetry = 500 * time.Millisecond
+	lastRetry  = 5
+)
+
+// Never is later than anything.
+const Never = time.Duration(1<<63 - 1)
+
+// Pacer decides when to write a report: soon after a change, and otherwise once
+// per heartbeat. It is the agent's memory of what was written and what was not.
+type Pacer struct {
+	heartbeat time.Duration
+
+	// random returns a number from 0 to 1. It keeps agents from writing all at
+	// the same time.
+	random func() float64
+
+	// urgent and calm are when the first change after the last report came:
+	// urgent where what is known of a pair turned, calm for all else. Never
+	// without such a change.
+	urgent, calm time.Duration
+
+	// beat is when the report is to be renewed, gap when the next change may be
+	// written, retry when a failed write may be tried again.
+	beat, gap, retry time.Duration
+
+	// pause is the time from a failure to its retry.
+	pause time.Duration
+
+	begun bool
+}
+
+// NewPacer returns the Pacer of an agent that just started. random returns a number
+// from 0 to 1.
+func NewPacer(random func() float64) Pacer {
+	return Pacer{heartbeat: SmallCluster, random: random, urgent: Never, calm: Never, beat: Never}
+}
+
+// Follow takes the heartbeat to keep from now on.
+func (p *Pacer) Follow(now, heartbeat time.Duration) {
+	p.heartbeat = heartbeat
+	p.gap = min(p.gap, now+heartbeat/10)
+	if p.begun {
+		p.beat = min(p.beat, now+heartbeat)
+	}
+}
+
+// Note takes a change at now, and whether what is known of a pair turned.
+func (p *Pacer) Note(now time.Duration, turned bool) {
+	at := now + p.scatter()
+	if turned {
+		p.urgent = min(p.urgent, at)
+	} else {
+		p.calm = min(p.calm, at)
+	}
+}
+
+// Begun tells whether a report was written since the agent started.
+func (p *Pacer) Begun() bool {
+	return p.begun
+}
+
+// Restart makes the pacer begin as it did when the agent started.
+func (p *Pacer) Restart(now time.Duration) {
+	p.Forget()
+	p.begun, p.beat, p.gap = false, Never, 0
+	p.Note(now, false)
+}
+
+// Forget drops the changes of a time in which there was nothing to report to.
+func (p *Pacer) Forget() {
+	p.urgent, p.calm = Never, Never
+}
+
+// scatter returns how long to keep a change back. All agents see the same
+// change at the same time: the more there are, the further they must spread.
+func (p *Pacer) scatter() time.Duration {
+	return time.Duration(p.random() * float64(p.heartbeat-min(p.heartbeat, SmallCluster)) / 30)
+}
+
+// Due returns when to write. settled is whether every pair has had its first
+// proof.
+func (p *Pacer) Due(settled bool) time.Duration {
+	return max(p.retry, min(p.beat, max(p.gap, p.changeDue(settled))))
+}
+
+func (p *Pacer) changeDue(settled bool) time.Duration {
+	calm := p.calm
+	switch {
+	case calm == Never:
+	case settled:
+		calm += Debounce
+	case p.begun:
+		calm += holdTime
+	default:
+		// The report of the agent that ran here before still stands. Until it
+		// is old, one that says pending everywhere is no better.
+		calm += p.heartbeat
+	}
+	if p.urgent == Never {
+		return calm
+	}
+	return min(calm, p.urgent+Debounce)
+}
+
+// Write begins a write at now.
+func (p *Pacer) Write(now time.Duration) {
+	if p.urgent != Never || p.calm != Never {
+		p.gap = now + p.heartbeat/10
+	}
+	p.Forget()
+}
+
+// Wrote ends a write that succeeded.
+func (p *Pacer) Wrote(now time.Duration) {
+	p.begun = true
+	p.retry, p.pause = 0, 0
+	p.beat = now + p.heartbeat - time.Duration(p.random()*float64(p.heartbeat)/10)
+}
+
+// Failed ends a write that failed.
+func (p *Pacer) Failed(now time.Duration) {
+	p.pause = min(max(firstRetry, 2*p.pause), p.heartbeat/lastRetry)
+	p.retry = now + p.pause - time.Duration(p.random()*float64(p.pause)/2)
+	p.beat = p.retry
+}

@@ -1,0 +1,29 @@
+package topology
+
+// smallest is the size that every smaller cluster counts as.
+const smallest = 16
+
+// clusterSize rounds a number of nodes up, in steps of a quarter, so that it is
+// seldom that all reports have to be told of another size. It returns current if
+// that is at most one step too large: a cluster whose nodes come and go at the
+// edge of a step would else go to and fro.
+func clusterSize(nodes int, current int32) int32 {
+	size := int32(smallest)
+	for int(size) < nodes {
+		size = larger(size)
+	}
+	if current == larger(size) {
+		return current
+	}
+	return size
+}
+
+func larger(size int32) int32 {
+	return size + size/4
+}
+
+// heartbeatSeconds grows with the cluster, from 10 to 300 at 5,000 nodes, so
+// that all reports together cost the API server fewer than 20 writes a second.
+func heartbeatSeconds(size int32) int32 {
+	return min(max(10, size*3/50), 300)
+}
