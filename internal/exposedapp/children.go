@@ -25,9 +25,14 @@ const noResourceVersion = "1"
 // applyDeployment brings the Deployment to what is declared. It makes a request
 // only when something differs.
 func (r *Reconciler) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp) *refusal {
-	live, refusal := get(ctx, r.Client, app, "Deployment", &appsv1.Deployment{})
+	const kind = "Deployment"
+	live, refusal := get(ctx, r.Client, app, kind, &appsv1.Deployment{})
 	if refusal != nil || suspended(app) {
 		return refusal
+	}
+	declared := declaration{app: app.UID, generation: app.Generation}
+	if live != nil && (live.DeletionTimestamp != nil || r.verified.asDeclared(kind, declared, live)) {
+		return nil
 	}
 	wanted := deployment(app)
 	if live == nil {
@@ -35,33 +40,44 @@ func (r *Reconciler) applyDeployment(ctx context.Context, app *v1alpha1.ExposedA
 	} else {
 		applied, err := appsv1ac.ExtractDeployment(live, v1alpha1.OperatorName)
 		if err != nil {
-			return refused("Deployment", err)
+			return refused(kind, err)
 		}
-		if live.DeletionTimestamp != nil || equality.Semantic.DeepEqual(applied, wanted) {
+		if equality.Semantic.DeepEqual(applied, wanted) {
+			r.verified.compared(kind, declared, live)
 			return nil
 		}
 		wanted.WithUID(live.UID)
 	}
-	return refused("Deployment", r.Client.Apply(ctx, wanted, client.ForceOwnership))
+	if err := r.Client.Apply(ctx, wanted, client.ForceOwnership); err != nil {
+		return refused(kind, err)
+	}
+	r.verified.applied(client.ObjectKeyFromObject(app), kind, declared, wanted.UID, wanted.ResourceVersion)
+	return nil
 }
 
 // applyService brings the Service to what is declared. It makes a request only
 // when something differs.
 func (r *Reconciler) applyService(ctx context.Context, app *v1alpha1.ExposedApp) *refusal {
-	live, refusal := get(ctx, r.Client, app, "Service", &corev1.Service{})
+	const kind = "Service"
+	live, refusal := get(ctx, r.Client, app, kind, &corev1.Service{})
 	if refusal != nil || suspended(app) {
 		return refusal
 	}
 	nodePort := wantedPort(app, live)
+	declared := declaration{app: app.UID, generation: app.Generation, nodePort: nodePort}
+	if live != nil && (live.DeletionTimestamp != nil || r.verified.asDeclared(kind, declared, live)) {
+		return nil
+	}
 	wanted := service(app, nodePort)
 	if live == nil {
 		wanted.WithResourceVersion(noResourceVersion)
 	} else {
 		applied, err := corev1ac.ExtractService(live, v1alpha1.OperatorName)
 		if err != nil {
-			return refused("Service", err)
+			return refused(kind, err)
 		}
-		if live.DeletionTimestamp != nil || equality.Semantic.DeepEqual(applied, wanted) {
+		if equality.Semantic.DeepEqual(applied, wanted) {
+			r.verified.compared(kind, declared, live)
 			return nil
 		}
 		wanted.WithUID(live.UID)
@@ -71,8 +87,11 @@ func (r *Reconciler) applyService(ctx context.Context, app *v1alpha1.ExposedApp)
 			return claim
 		}
 	}
-	err := r.Client.Apply(ctx, wanted, client.ForceOwnership)
-	return r.refusedService(ctx, app, nodePort, err)
+	if err := r.Client.Apply(ctx, wanted, client.ForceOwnership); err != nil {
+		return r.refusedService(ctx, app, nodePort, err)
+	}
+	r.verified.applied(client.ObjectKeyFromObject(app), kind, declared, wanted.UID, wanted.ResourceVersion)
+	return nil
 }
 
 // get reads a child from the cache. It returns nil for one that does not exist,

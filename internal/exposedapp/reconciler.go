@@ -38,6 +38,7 @@ type Reconciler struct {
 	Clock  clock.PassiveClock
 
 	throttle *throttle
+	verified *verified
 }
 
 // Reconcile brings one ExposedApp's children to what is declared and writes its
@@ -48,6 +49,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	case apierrors.IsNotFound(err):
 		r.Matrix.Forget(request.NamespacedName)
 		r.throttle.forget(request.NamespacedName)
+		r.verified.forget(request.NamespacedName)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("get exposed app: %w", err)

@@ -40,7 +40,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 			return err
 		}
 	}
-	r.throttle = newThrottle()
+	r.throttle, r.verified = newThrottle(), newVerified()
 	sameName := handler.EnqueueRequestsFromMapFunc(r.sameName)
 	// A child carries the ExposedApp's name, whoever owns it: a foreign one of
 	// that name is a conflict, and its going is the end of it.
