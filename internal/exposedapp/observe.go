@@ -1,10 +1,8 @@
 package exposedapp
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/reachability"
-	"github.com/exposedapp/exposedapp/internal/topology"
 )
 
 // observed is everything that a status is made of. A child that is missing or
@@ -55,13 +52,9 @@ func (r *Reconciler) observe(
 	}
 	seen.endpoints = endpointsOf(endpointSlices.Items)
 
-	var nodes corev1.NodeList
-	if err := r.Client.List(ctx, &nodes); err != nil {
-		return 0, fmt.Errorf("list nodes: %w", err)
-	}
 	key := client.ObjectKeyFromObject(app)
 	r.Matrix.Observe(key, subject(app, seen), now)
-	seen.verdicts, holds = r.Matrix.Verdicts(key, judged(nodes.Items), now)
+	seen.verdicts, holds = r.Matrix.Verdicts(key, now)
 	return holds, nil
 }
 
@@ -131,25 +124,4 @@ func endpointsOf(items []discoveryv1.EndpointSlice) reachability.Endpoints {
 		}
 	}
 	return endpoints
-}
-
-// judged returns what the rules of reachability need to know of the Nodes, by
-// name.
-func judged(items []corev1.Node) []reachability.Node {
-	nodes := make([]reachability.Node, 0, len(items))
-	for i := range items {
-		node := reachability.Node{
-			Name:      items[i].Name,
-			Deleting:  items[i].DeletionTimestamp != nil,
-			Addresses: topology.Addresses(&items[i]),
-		}
-		for _, condition := range items[i].Status.Conditions {
-			if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {
-				node.Ready, node.ReadySince = true, condition.LastTransitionTime.Time
-			}
-		}
-		nodes = append(nodes, node)
-	}
-	slices.SortFunc(nodes, func(a, b reachability.Node) int { return cmp.Compare(a.Name, b.Name) })
-	return nodes
 }

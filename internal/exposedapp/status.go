@@ -111,16 +111,13 @@ func worstFirst(
 	for i := range previous {
 		before[row{previous[i].Node, previous[i].Family}] = &previous[i]
 	}
-	sorted := slices.Clone(verdicts)
-	slices.SortStableFunc(sorted, func(a, b v1alpha1.NodeVerdict) int {
-		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), cmp.Compare(a.Node, b.Node), cmp.Compare(a.Family, b.Family))
-	})
-	for i, bytes := 0, 0; i < min(len(sorted), maxNodes); i++ {
-		sorted[i].Message = clip(sorted[i].Message, maxNodeMessage)
-		if bytes += size(&sorted[i]); bytes > maxNodesBytes {
+	bytes := 0
+	for _, verdict := range worstOf(verdicts, maxNodes) {
+		verdict.Message = clip(verdict.Message, maxNodeMessage)
+		if bytes += size(&verdict); bytes > maxNodesBytes {
 			break
 		}
-		listed = sorted[:i+1]
+		listed = append(listed, verdict)
 	}
 	for i := range listed {
 		listed[i].LastTransitionTime = now
@@ -128,7 +125,25 @@ func worstFirst(
 			listed[i].LastTransitionTime = old.LastTransitionTime
 		}
 	}
-	return listed, int32(len(sorted) - len(listed))
+	return listed, int32(len(verdicts) - len(listed))
+}
+
+// worstOf returns the worst n verdicts in order. There may be thousands, of
+// which nearly all are no worse than the first n.
+func worstOf(verdicts []v1alpha1.NodeVerdict, n int) []v1alpha1.NodeVerdict {
+	order := func(a v1alpha1.NodeVerdict, b *v1alpha1.NodeVerdict) int {
+		return cmp.Or(cmp.Compare(rank(&a), rank(b)), cmp.Compare(a.Node, b.Node), cmp.Compare(a.Family, b.Family))
+	}
+	worst := make([]v1alpha1.NodeVerdict, 0, min(len(verdicts), n)+1)
+	for i := range verdicts {
+		if len(worst) == n && order(worst[n-1], &verdicts[i]) <= 0 {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(worst, &verdicts[i], order)
+		worst = slices.Insert(worst, at, verdicts[i])
+		worst = worst[:min(len(worst), n)]
+	}
+	return worst
 }
 
 // size returns about how many bytes a verdict takes as JSON.

@@ -52,7 +52,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 		Watches(&corev1.Service{}, sameName).
 		Watches(&corev1.Service{}, r.claimants()).
 		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(serviceOf)).
-		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.every), builder.WithPredicates(nodeChanged())).
+		WatchesRawSource(&nodeSource{cache: mgr.GetCache(), matrix: r.Matrix}).
 		WatchesRawSource(&reportSource{cache: mgr.GetCache(), matrix: r.Matrix, clock: r.Clock}).
 		WithOptions(options).
 		Complete(r)
@@ -109,28 +109,6 @@ func (r *Reconciler) enqueueClaimants(
 			queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&apps.Items[i])})
 		}
 	}
-}
-
-// every wakes all ExposedApps: each is judged on each node.
-func (r *Reconciler) every(ctx context.Context, _ client.Object) []reconcile.Request {
-	var apps v1alpha1.ExposedAppList
-	if err := r.Client.List(ctx, &apps, client.DisableReadYourWritesConsistency); err != nil {
-		return nil
-	}
-	requests := make([]reconcile.Request, 0, len(apps.Items))
-	for i := range apps.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&apps.Items[i])})
-	}
-	return requests
-}
-
-// nodeChanged leaves out the heartbeats of the kubelets.
-func nodeChanged() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		before, ok := e.ObjectOld.(*corev1.Node)
-		after, also := e.ObjectNew.(*corev1.Node)
-		return !ok || !also || !judged([]corev1.Node{*before})[0].Equal(judged([]corev1.Node{*after})[0])
-	}}
 }
 
 // serviceOf returns the ExposedApp of an EndpointSlice, which has its Service's

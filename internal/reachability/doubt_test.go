@@ -37,7 +37,8 @@ func (r *room) hear(reports ...*v1alpha1.NodeReachability) {
 }
 
 func (r *room) verdict(name string) v1alpha1.NodeVerdict {
-	verdicts, _ := r.matrix.Verdicts(web, r.nodes, r.now)
+	r.matrix.Know(r.nodes)
+	verdicts, _ := r.matrix.Verdicts(web, r.now)
 	for _, verdict := range verdicts {
 		if verdict.Node == name {
 			return verdict
@@ -142,7 +143,8 @@ func TestAnswerToAnEarlierRequestSettlesNothing(t *testing.T) {
 func TestRenewedReportsSettleADisagreement(t *testing.T) {
 	r := newRoom(t)
 	r.hear(answers("b"), fails("c", "Timeout"))
-	_, holds := r.matrix.Verdicts(web, r.nodes, r.now)
+	r.matrix.Know(r.nodes)
+	_, holds := r.matrix.Verdicts(web, r.now)
 	r.Expect(holds).To(BeNumerically("~", 25*time.Second, time.Second))
 	r.now = r.now.Add(14 * time.Second)
 	r.hear(answers("b"), fails("c", "Timeout"))
@@ -234,7 +236,8 @@ func TestIsolatedObserverIsBelievedUnlessContradicted(t *testing.T) {
 	t.Run("when nobody looks again in time", func(t *testing.T) {
 		r := newRoom(t)
 		r.hear(answers("a"), answers("b"), answers("c"), cutOff("c"))
-		_, holds := r.matrix.Verdicts(web, r.nodes, r.now)
+		r.matrix.Know(r.nodes)
+		_, holds := r.matrix.Verdicts(web, r.now)
 		r.Expect(holds).To(BeNumerically("~", 3*time.Second, 100*time.Millisecond))
 		r.now = r.now.Add(3 * time.Second)
 		r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))

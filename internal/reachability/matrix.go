@@ -20,6 +20,10 @@ type Matrix struct {
 	observers map[netip.Addr][]string
 	apps      map[types.NamespacedName]*subject
 
+	// nodes are those that apps are judged on, and alive their names.
+	nodes []Node
+	alive map[string]bool
+
 	// round is the last one given to a request to look again, and requests
 	// tells that there are new ones.
 	round    int64
@@ -59,6 +63,17 @@ func NewMatrix() *Matrix {
 		apps:      make(map[types.NamespacedName]*subject),
 		requests:  make(chan struct{}, 1),
 	}
+}
+
+// Know takes note of the Nodes there are, in the order of the verdicts.
+func (m *Matrix) Know(nodes []Node) {
+	alive := make(map[string]bool, len(nodes))
+	for i := range nodes {
+		alive[nodes[i].Name] = true
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.nodes, m.alive = nodes, alive
 }
 
 // Observe takes note of an app as it is now.

@@ -50,9 +50,9 @@ type statement struct {
 
 // words gathers the words on a node. Its own counts only where it is alone.
 func (m *Matrix) words(
-	app *subject, node *Node, family corev1.IPFamily, alive map[string]bool, now time.Time,
+	app *subject, node *Node, family corev1.IPFamily, now time.Time,
 ) testimony {
-	words := testimony{selfOnly: len(alive) == 1, excuse: excuse(app, node, family)}
+	words := testimony{selfOnly: len(m.alive) == 1, excuse: excuse(app, node, family)}
 	address, found := node.Addresses[family]
 	if !found {
 		return words
@@ -64,7 +64,7 @@ func (m *Matrix) words(
 			words.itself = said
 			words.fresh = max(entry.changed.Add(app.cycle(entry)).Sub(now), 0)
 		}
-		if !alive[observer] || entry.stale || (observer == node.Name) != words.selfOnly {
+		if !m.alive[observer] || entry.stale || (observer == node.Name) != words.selfOnly {
 			continue
 		}
 		words.cycle = max(words.cycle, app.cycle(entry))

@@ -11,11 +11,11 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// Verdicts judges an app on every node, in the order of nodes, once per IP
-// family of its Service. wake is how long the verdicts hold if nothing is heard:
+// Verdicts judges an app on every node that is known, once per IP family of its
+// Service. wake is how long the verdicts hold if nothing is heard:
 // 0 when they hold for good. The verdicts carry no lastTransitionTime.
 func (m *Matrix) Verdicts(
-	key types.NamespacedName, nodes []Node, now time.Time,
+	key types.NamespacedName, now time.Time,
 ) (verdicts []v1alpha1.NodeVerdict, wake time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -23,15 +23,11 @@ func (m *Matrix) Verdicts(
 	if app == nil || app.Service.NodePort == 0 {
 		return nil, 0
 	}
-	alive := make(map[string]bool, len(nodes))
-	for i := range nodes {
-		alive[nodes[i].Name] = true
-	}
-	verdicts = make([]v1alpha1.NodeVerdict, 0, len(nodes)*len(app.Families))
-	for i := range nodes {
+	verdicts = make([]v1alpha1.NodeVerdict, 0, len(m.nodes)*len(app.Families))
+	for i := range m.nodes {
 		for _, family := range app.Families {
-			words := m.words(app, &nodes[i], family, alive, now)
-			verdict, holds := judge(app, &nodes[i], family, words, now)
+			words := m.words(app, &m.nodes[i], family, now)
+			verdict, holds := judge(app, &m.nodes[i], family, words, now)
 			verdicts = append(verdicts, verdict)
 			if holds > 0 && (wake == 0 || holds < wake) {
 				wake = holds

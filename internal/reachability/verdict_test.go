@@ -194,7 +194,8 @@ func TestVerdict(t *testing.T) {
 				g.Expect(err).NotTo(HaveOccurred())
 			}
 
-			verdicts, _ := matrix.Verdicts(web, nodes, now)
+			matrix.Know(nodes)
+			verdicts, _ := matrix.Verdicts(web, now)
 
 			g.Expect(verdicts).To(HaveLen(len(nodes)))
 			got := verdicts[0]
@@ -219,7 +220,8 @@ func TestNoReadyEndpointsIsQuiet(t *testing.T) {
 		matrix.Observe(web, app, start)
 		_, err := matrix.Report(fails("b", reason), later)
 		g.Expect(err).NotTo(HaveOccurred())
-		verdicts, _ := matrix.Verdicts(web, []reachability.Node{node("a"), node("b")}, later)
+		matrix.Know([]reachability.Node{node("a"), node("b")})
+		verdicts, _ := matrix.Verdicts(web, later)
 		return verdicts
 	}
 	g.Expect(verdictAfter("Timeout")).To(Equal(verdictAfter("ConnectionRefused")))
@@ -244,7 +246,8 @@ func TestEvidenceEndsWithTheService(t *testing.T) {
 			_, err := matrix.Report(with(answers("b"), ports("31000-31001"), addresses("10.0.0.1")), later)
 			g.Expect(err).NotTo(HaveOccurred())
 			state := func() v1alpha1.NodeState {
-				verdicts, _ := matrix.Verdicts(web, nodes, later)
+				matrix.Know(nodes)
+				verdicts, _ := matrix.Verdicts(web, later)
 				return verdicts[0].State
 			}
 			g.Expect(state()).To(Equal(v1alpha1.NodeReachable))
@@ -272,7 +275,8 @@ func TestEvidenceOutlivesAnIrrelevantChange(t *testing.T) {
 	app := webApp()
 	app.ResourceVersion = "200"
 	matrix.Observe(web, app, later)
-	verdicts, wake := matrix.Verdicts(web, []reachability.Node{node("a"), node("b")}, later)
+	matrix.Know([]reachability.Node{node("a"), node("b")})
+	verdicts, wake := matrix.Verdicts(web, later)
 	g.Expect(verdicts[0].State).To(Equal(v1alpha1.NodeReachable))
 	g.Expect(wake).To(BeZero())
 }
@@ -286,7 +290,8 @@ func TestKnownAppIsNotNew(t *testing.T) {
 	matrix.Observe(web, app, later)
 	_, err := matrix.Report(fails("b", "Timeout"), later)
 	g.Expect(err).NotTo(HaveOccurred())
-	verdicts, _ := matrix.Verdicts(web, []reachability.Node{node("a"), node("b")}, later)
+	matrix.Know([]reachability.Node{node("a"), node("b")})
+	verdicts, _ := matrix.Verdicts(web, later)
 	g.Expect(verdicts[0].State).To(Equal(v1alpha1.NodeUnreachable))
 }
 
@@ -376,7 +381,8 @@ func TestUnreadableReportSaysNothing(t *testing.T) {
 			touched, err := matrix.Report(with(answers("b"), renewed(later.Add(time.Second)), damage), later)
 			g.Expect(err).To(MatchError(ContainSubstring("status." + field)))
 			g.Expect(touched).To(ConsistOf(web))
-			verdicts, _ := matrix.Verdicts(web, []reachability.Node{node("a"), node("b")}, later)
+			matrix.Know([]reachability.Node{node("a"), node("b")})
+			verdicts, _ := matrix.Verdicts(web, later)
 			g.Expect(verdicts[0].State).To(Equal(v1alpha1.NodeUnknown))
 		})
 	}

@@ -1,0 +1,153 @@
+package exposedapp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/topology"
+)
+
+// nodeGather is how long changes of Nodes wait for each other.
+const nodeGather = 20 * time.Millisecond
+
+// nodeSource tells the Matrix of the Nodes and wakes all apps when one changed:
+// each is judged on each node. Nodes and apps may be thousands, so what comes in
+// a burst is done once.
+type nodeSource struct {
+	cache   cache.Cache
+	matrix  *reachability.Matrix
+	synced  toolscache.ResourceEventHandlerRegistration
+	changed chan struct{}
+}
+
+// Start adds the source to the informer of Nodes. It returns as soon as events
+// flow.
+func (s *nodeSource) Start(
+	ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) error {
+	s.changed = make(chan struct{}, 1)
+	informer, err := s.cache.GetInformer(ctx, &corev1.Node{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("get informer of nodes: %w", err)
+	}
+	s.synced, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { s.note() },
+		DeleteFunc: func(any) { s.note() },
+		UpdateFunc: func(before, after any) {
+			if nodeChanged(before, after) {
+				s.note()
+			}
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("watch nodes: %w", err)
+	}
+	go s.run(ctx, queue)
+	return nil
+}
+
+// WaitForSync waits until the Matrix knows every Node that existed at the start.
+func (s *nodeSource) WaitForSync(ctx context.Context) error {
+	if !toolscache.WaitForCacheSync(ctx.Done(), s.synced.HasSynced) {
+		return errors.New("nodes were not read in time")
+	}
+	return s.tell(ctx)
+}
+
+func (s *nodeSource) note() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (s *nodeSource) run(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.changed:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(nodeGather):
+		}
+		err := s.tell(ctx)
+		if err == nil {
+			err = s.wake(ctx, queue)
+		}
+		if err != nil {
+			log.FromContext(ctx).Error(err, "Following a change of nodes")
+			s.note()
+		}
+	}
+}
+
+// tell tells the Matrix of the Nodes there are.
+func (s *nodeSource) tell(ctx context.Context) error {
+	var nodes corev1.NodeList
+	if err := s.cache.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("list nodes: %w", err)
+	}
+	s.matrix.Know(judged(nodes.Items))
+	return nil
+}
+
+// wake wakes all ExposedApps.
+func (s *nodeSource) wake(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	var apps v1alpha1.ExposedAppList
+	if err := s.cache.List(ctx, &apps, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("list exposed apps: %w", err)
+	}
+	for i := range apps.Items {
+		queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&apps.Items[i])})
+	}
+	return nil
+}
+
+// nodeChanged leaves out the heartbeats of the kubelets.
+func nodeChanged(before, after any) bool {
+	old, ok := before.(*corev1.Node)
+	next, also := after.(*corev1.Node)
+	return !ok || !also || !judgedNode(old).Equal(judgedNode(next))
+}
+
+// judged returns what the rules of reachability need to know of the Nodes, by
+// name.
+func judged(items []corev1.Node) []reachability.Node {
+	nodes := make([]reachability.Node, 0, len(items))
+	for i := range items {
+		nodes = append(nodes, judgedNode(&items[i]))
+	}
+	slices.SortFunc(nodes, func(a, b reachability.Node) int { return cmp.Compare(a.Name, b.Name) })
+	return nodes
+}
+
+func judgedNode(item *corev1.Node) reachability.Node {
+	node := reachability.Node{
+		Name:      item.Name,
+		Deleting:  item.DeletionTimestamp != nil,
+		Addresses: topology.Addresses(item),
+	}
+	for _, condition := range item.Status.Conditions {
+		if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {
+			node.Ready, node.ReadySince = true, condition.LastTransitionTime.Time
+		}
+	}
+	return node
+}
