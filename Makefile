@@ -70,7 +70,7 @@ verify-modules:
 	done
 
 ##@ Test
-.PHONY: test test-unit test-e2e test-faults
+.PHONY: test test-unit test-e2e test-faults bench
 
 test: test-unit test-e2e ## Run all tests
 
@@ -92,6 +92,12 @@ test-faults: ## Break one thing after the other on the KinD cluster, and count t
 	go run ./hack/lab up
 	env=$$(go run ./hack/lab env); eval "$$env"; go run ./hack/demo deploy; \
 	FAULT_ROUNDS=$(FAULT_ROUNDS) go test ./test/e2e -v -count=1 -timeout=60m -ginkgo.no-color -ginkgo.label-filter=faults
+
+# A regular expression of the benchmarks to run.
+BENCH ?= .
+
+bench: ## Measure the programs on a real API server: BENCH=converge picks some, all take an hour
+	assets=$$(go run ./hack/lab assets); KUBEBUILDER_ASSETS=$$assets go run ./test/bench -run '$(BENCH)'
 
 ##@ Build
 .PHONY: build docker-build docker-push build-installer dist/overlay

@@ -168,7 +168,7 @@ func (s *schedule) enter(now time.Duration, p *pair) {
 // spread returns how long p keeps from being probed when all observers of its
 // app have reason to.
 func (s *schedule) spread(p *pair) time.Duration {
-	return share(time.Duration(float64(fastest)*(s.crowd()-1)), p.phase)
+	return share(time.Duration(float64(2*time.Second)*(s.crowd()-1)), p.phase)
 }
 
 // leave ends with a pair.

@@ -57,7 +57,7 @@ func NewPacer(random func() float64) Pacer {
 // Follow takes the heartbeat to keep from now on.
 func (p *Pacer) Follow(now, heartbeat time.Duration) {
 	p.heartbeat = heartbeat
-	p.gap = min(p.gap, now+heartbeat/10)
+	p.gap = min(p.gap, now+p.distance())
 	if p.begun {
 		p.beat = min(p.beat, now+heartbeat)
 	}
@@ -65,11 +65,11 @@ func (p *Pacer) Follow(now, heartbeat time.Duration) {
 
 // Note takes a change at now, and whether what is known of a pair turned.
 func (p *Pacer) Note(now time.Duration, turned bool) {
-	at := now + p.scatter()
+	scatter := time.Duration(p.random() * float64(p.crowded()))
 	if turned {
-		p.urgent = min(p.urgent, at)
+		p.urgent = min(p.urgent, now+scatter/5)
 	} else {
-		p.calm = min(p.calm, at)
+		p.calm = min(p.calm, now+scatter)
 	}
 }
 
@@ -90,10 +90,16 @@ func (p *Pacer) Forget() {
 	p.urgent, p.calm = Never, Never
 }
 
-// scatter returns how long to keep a change back. All agents see the same
-// change at the same time: the more there are, the further they must spread.
-func (p *Pacer) scatter() time.Duration {
-	return time.Duration(p.random() * float64(p.heartbeat-min(p.heartbeat, SmallCluster)) / 30)
+// distance returns the least time from one change to the next.
+func (p *Pacer) distance() time.Duration {
+	return min(p.heartbeat, SmallCluster)/10 + p.crowded()
+}
+
+// crowded returns the time over which all agents spread what all of them see at
+// once, such as a new Service: the more there are, the longer, so that together
+// they make no more than about 100 writes per second.
+func (p *Pacer) crowded() time.Duration {
+	return (p.heartbeat - min(p.heartbeat, SmallCluster)) / 6
 }
 
 // Due returns when to write. settled is whether every pair has had its first
@@ -124,7 +130,7 @@ func (p *Pacer) changeDue(settled bool) time.Duration {
 // Write begins a write at now.
 func (p *Pacer) Write(now time.Duration) {
 	if p.urgent != Never || p.calm != Never {
-		p.gap = now + p.heartbeat/10
+		p.gap = now + p.distance()
 	}
 	p.Forget()
 }
