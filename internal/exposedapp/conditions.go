@@ -174,6 +174,8 @@ func reconcilingCondition(
 		return is(rollout.reason, rollout.message)
 	case ready.Status == metav1.ConditionUnknown && ready.Reason == v1alpha1.ReasonPending:
 		return is(ready.Reason, ready.Message)
+	case ready.Reason == v1alpha1.ReasonNoReadyEndpoints && seen.deployment.Status.ReadyReplicas > 0:
+		return is(v1alpha1.ReasonPending, "pods are ready, and the Service has yet to take them up")
 	}
 	return metav1.Condition{Type: v1alpha1.ConditionReconciling}
 }

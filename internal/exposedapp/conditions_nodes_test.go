@@ -73,7 +73,7 @@ func TestConditionsOfTheNodes(t *testing.T) {
 				seen.verdicts = []v1alpha1.NodeVerdict{unreachable("a"), unknown("b", "Pending")}
 			}),
 			ready: "False NoReadyEndpoints", available: up, allocated: held, reachable: "False NoReadyEndpoints",
-			kstatus: kstatus.InProgress,
+			reconciling: "Pending", kstatus: kstatus.InProgress,
 		},
 		"as many answer as must, in number": {
 			options: needs("2"), seen: judgedAs(reachable("a"), unreachable("b"), reachable("c")),

@@ -37,7 +37,7 @@ func readings() map[string]reading {
 		"too-few-pods":                 {kstatus.InProgress, degraded, ready},
 		"quota-exceeded":               {kstatus.InProgress, degraded, ready},
 		"scaled-to-zero":               {kstatus.InProgress, suspended, ready},
-		"no-ready-endpoints":           {kstatus.InProgress, degraded, ready},
+		"no-ready-endpoints":           {kstatus.InProgress, progressing, reconciling},
 
 		"port-conflict":                          {kstatus.Failed, degraded, stalled},
 		"port-conflict-while-another-is-held":    {kstatus.Failed, degraded, stalled},
