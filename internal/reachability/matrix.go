@@ -3,6 +3,7 @@ package reachability
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 type Matrix struct {
 	mu        sync.Mutex
 	reports   map[string]*entry
-	observers map[netip.Addr][]string
+	observers map[netip.Addr][]*entry
 	apps      map[types.NamespacedName]*subject
 
 	// nodes are those that apps are judged on, and alive their names.
@@ -39,6 +40,9 @@ type Matrix struct {
 // entry is an observer's report and when it came.
 type entry struct {
 	*report
+	// name is that of the observer, and alive whether there is such a Node.
+	name  string
+	alive bool
 	// own are the addresses of the observer itself.
 	own map[netip.Addr]bool
 	// asked is the request to look again that stood beside the report.
@@ -53,13 +57,24 @@ type entry struct {
 	size     int
 	stale    bool
 	standing standing
+	view     view
+}
+
+// view is a report as it concerns one app. An app is judged on thousands of
+// nodes, and each observer speaks of several.
+type view struct {
+	app *subject
+	// covered is whether the report speaks of the app at all.
+	covered bool
+	// failures and pending are those of the report that name the app's node port.
+	failures, pending []*exception
 }
 
 // NewMatrix returns an empty Matrix.
 func NewMatrix() *Matrix {
 	return &Matrix{
 		reports:   make(map[string]*entry),
-		observers: make(map[netip.Addr][]string),
+		observers: make(map[netip.Addr][]*entry),
 		apps:      make(map[types.NamespacedName]*subject),
 		requests:  make(chan struct{}, 1),
 	}
@@ -74,6 +89,9 @@ func (m *Matrix) Know(nodes []Node) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.nodes, m.alive = nodes, alive
+	for _, entry := range m.reports {
+		entry.alive = alive[entry.name]
+	}
 }
 
 // Observe takes note of an app as it is now.
@@ -108,6 +126,7 @@ func (m *Matrix) Report(object *v1alpha1.NodeReachability, now time.Time) ([]typ
 	defer m.mu.Unlock()
 	before := m.reports[object.Name]
 	next := before.follow(object, decoded, now)
+	next.alive = m.alive[object.Name]
 	touched := m.touched(object.Name, before, next)
 	m.replace(object.Name, before, next)
 	return touched, err
@@ -180,6 +199,7 @@ func (m *Matrix) Hear(now time.Time) {
 func (e *entry) follow(object *v1alpha1.NodeReachability, decoded *report, now time.Time) *entry {
 	next := &entry{
 		report:    decoded,
+		name:      object.Name,
 		own:       ownAddresses(object),
 		received:  now,
 		heartbeat: time.Duration(object.Spec.HeartbeatSeconds) * time.Second,
@@ -226,10 +246,11 @@ func ownAddresses(object *v1alpha1.NodeReachability) map[netip.Addr]bool {
 
 func (m *Matrix) replace(observer string, before, next *entry) {
 	m.epoch++
+	byName := func(e *entry, name string) int { return strings.Compare(e.name, name) }
 	if before != nil {
 		for address := range before.addresses {
 			others := m.observers[address]
-			if i := slices.Index(others, observer); i >= 0 {
+			if i, found := slices.BinarySearchFunc(others, observer, byName); found {
 				others = slices.Delete(others, i, i+1)
 			}
 			if len(others) == 0 {
@@ -245,8 +266,8 @@ func (m *Matrix) replace(observer string, before, next *entry) {
 	}
 	m.reports[observer] = next
 	for address := range next.addresses {
-		i, _ := slices.BinarySearch(m.observers[address], observer)
-		m.observers[address] = slices.Insert(m.observers[address], i, observer)
+		i, _ := slices.BinarySearchFunc(m.observers[address], observer, byName)
+		m.observers[address] = slices.Insert(m.observers[address], i, next)
 	}
 }
 
@@ -274,12 +295,53 @@ func speaking(e *entry) *entry {
 	return e
 }
 
-// about returns the observer's word on an app at an address.
+// about returns the observer's word on an app at an address, and the failure
+// where it is one.
 func (e *entry) about(address netip.Addr, app *subject) (word, *exception) {
-	if e.stale || !covers(e.version, app.since) {
+	if _, dialled := e.addresses[address]; !dialled {
 		return silent, nil
 	}
-	return e.report.about(address, app.Service.NodePort)
+	return e.aboutDialled(address, app)
+}
+
+// aboutDialled is about, for one of the observer's addresses.
+func (e *entry) aboutDialled(address netip.Addr, app *subject) (word, *exception) {
+	if e.stale {
+		return silent, nil
+	}
+	if e.view.app != app {
+		e.view = e.viewOf(app)
+	}
+	if !e.view.covered {
+		return silent, nil
+	}
+	for _, failure := range e.view.failures {
+		if slices.Contains(failure.addresses, address) {
+			return failed, failure
+		}
+	}
+	for _, pending := range e.view.pending {
+		if slices.Contains(pending.addresses, address) {
+			return silent, nil
+		}
+	}
+	return reached, nil
+}
+
+func (e *entry) viewOf(app *subject) view {
+	nodePort := uint16(app.Service.NodePort)
+	seen := view{app: app, covered: e.nodePorts.Contains(nodePort) && covers(e.version, app.since)}
+	for i := range e.failures {
+		if e.failures[i].nodePorts.Contains(nodePort) {
+			seen.failures = append(seen.failures, &e.failures[i])
+		}
+	}
+	for i := range e.pending {
+		if e.pending[i].nodePorts.Contains(nodePort) {
+			seen.pending = append(seen.pending, &e.pending[i])
+		}
+	}
+	return seen
 }
 
 // covers tells whether a report made with knowledge of the Services at version

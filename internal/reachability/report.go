@@ -104,25 +104,6 @@ func parseAddresses(texts []string) ([]netip.Addr, error) {
 	return addresses, nil
 }
 
-// about returns the report's word on a node port of an address, and the failure
-// where it is one.
-func (r *report) about(address netip.Addr, nodePort int32) (word, *exception) {
-	if _, dialled := r.addresses[address]; !dialled || !r.nodePorts.Contains(uint16(nodePort)) {
-		return silent, nil
-	}
-	for i := range r.failures {
-		if r.failures[i].covers(address, nodePort) {
-			return failed, &r.failures[i]
-		}
-	}
-	for i := range r.pending {
-		if r.pending[i].covers(address, nodePort) {
-			return silent, nil
-		}
-	}
-	return reached, nil
-}
-
 func (e *exception) covers(address netip.Addr, nodePort int32) bool {
 	return e.nodePorts.Contains(uint16(nodePort)) && slices.Contains(e.addresses, address)
 }

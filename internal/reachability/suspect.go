@@ -59,16 +59,16 @@ func (m *Matrix) objections(
 ) {
 	owner := address.String()
 	for _, other := range m.observers[address] {
-		if m.reports[other].own[address] {
-			owner = other
+		if other.own[address] {
+			owner = other.name
 		}
 	}
 	for _, other := range m.observers[address] {
-		if said, _ := m.reports[other].about(address, app); said != reached || other == observer || other == owner {
+		if said, _ := other.about(address, app); said != reached || other.name == observer || other.name == owner {
 			continue
 		}
 		claimed[owner] = true
-		if app.doubts[address].confirmed(other) {
+		if app.doubts[address].confirmed(other.name) {
 			confirmed[owner] = true
 		}
 	}

@@ -57,14 +57,14 @@ func (m *Matrix) words(
 	if !found {
 		return words
 	}
-	for _, observer := range m.observers[address] {
-		entry := m.reports[observer]
-		said, failure := entry.about(address, app)
+	for _, entry := range m.observers[address] {
+		observer := entry.name
+		said, failure := entry.aboutDialled(address, app)
 		if observer == node.Name {
 			words.itself = said
 			words.fresh = max(entry.changed.Add(app.cycle(entry)).Sub(now), 0)
 		}
-		if !m.alive[observer] || entry.stale || (observer == node.Name) != words.selfOnly {
+		if !entry.alive || entry.stale || (observer == node.Name) != words.selfOnly {
 			continue
 		}
 		words.cycle = max(words.cycle, app.cycle(entry))

@@ -26,6 +26,10 @@ func (m *Matrix) Verdicts(
 	verdicts = make([]v1alpha1.NodeVerdict, 0, len(m.nodes)*len(app.Families))
 	for i := range m.nodes {
 		for _, family := range app.Families {
+			if verdict, ok := m.plain(app, &m.nodes[i], family); ok {
+				verdicts = append(verdicts, verdict)
+				continue
+			}
 			words := m.words(app, &m.nodes[i], family, now)
 			verdict, holds := judge(app, &m.nodes[i], family, words, now)
 			verdicts = append(verdicts, verdict)
