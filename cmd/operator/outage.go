@@ -2,17 +2,21 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
 // lostLease is how the manager says that it no longer leads; it exports no error
@@ -32,10 +36,13 @@ func outlast(run func() error) error {
 	return syscall.Exec("/proc/self/exe", os.Args, os.Environ())
 }
 
-// awaitAPIServer waits until the API server is ready. Meanwhile the operator is
+// awaitAPIServer waits until the API server tells that it serves the operator's
+// kinds. One that is starting at first refuses to tell. Meanwhile the operator is
 // alive, and not ready.
 func awaitAPIServer(ctx context.Context, config *rest.Config, probeAddress string) error {
-	server, err := discovery.NewDiscoveryClientForConfig(config)
+	impatient := rest.CopyConfig(config)
+	impatient.Timeout = 5 * time.Second
+	server, err := discovery.NewDiscoveryClientForConfig(impatient)
 	if err != nil {
 		return err
 	}
@@ -47,16 +54,21 @@ func awaitAPIServer(ctx context.Context, config *rest.Config, probeAddress strin
 
 	told := false
 	return wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
-		err := server.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
-		// Whoever refuses to tell is there.
-		if err == nil || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
-			return true, nil
+		groups, err := server.ServerGroupsWithContext(ctx)
+		if err == nil && !serves(groups) {
+			err = fmt.Errorf("it does not serve %s: apply the CustomResourceDefinitions", v1alpha1.SchemeGroupVersion)
 		}
-		if !told {
+		if err != nil && !told {
 			ctrl.Log.Error(err, "Waiting for the API server")
 			told = true
 		}
-		return false, nil
+		return err == nil, nil
+	})
+}
+
+func serves(groups *metav1.APIGroupList) bool {
+	return slices.ContainsFunc(groups.Groups, func(group metav1.APIGroup) bool {
+		return group.Name == v1alpha1.SchemeGroupVersion.Group
 	})
 }
 

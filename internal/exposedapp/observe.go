@@ -3,6 +3,7 @@ package exposedapp
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -102,7 +103,25 @@ func subject(app *v1alpha1.ExposedApp, seen *observed) reachability.App {
 		Endpoints:       seen.endpoints,
 		Period:          time.Duration(app.Spec.Probe.PeriodSeconds) * time.Second,
 		Known:           app.Status.ObservedGeneration > 0 && app.Status.NodePort == identity.NodePort,
+		Disputed:        disputed(app.Status.Nodes),
 	}
+}
+
+// disputed returns the addresses of the nodes that not every observer reaches.
+func disputed(nodes []v1alpha1.NodeVerdict) map[netip.Addr]bool {
+	var addresses map[netip.Addr]bool
+	for i := range nodes {
+		if nodes[i].Reason != v1alpha1.ReasonPartiallyReachable && nodes[i].Reason != v1alpha1.ReasonSuspectObserver {
+			continue
+		}
+		if address, err := netip.ParseAddr(nodes[i].Address); err == nil {
+			if addresses == nil {
+				addresses = make(map[netip.Addr]bool)
+			}
+			addresses[address] = true
+		}
+	}
+	return addresses
 }
 
 // endpointsOf returns the nodes that run a pod which can serve, per IP family,

@@ -111,6 +111,17 @@ func TestSubject(t *testing.T) {
 			NewWithT(t).Expect(subject(app, &observed{service: service, endpoints: on("a")})).To(Equal(want))
 		})
 	}
+	t.Run("judged, and observers disagreed", func(t *testing.T) {
+		app := gen.ExposedApp("web")
+		app.Status.Nodes = []v1alpha1.NodeVerdict{
+			{Address: "10.0.0.1", Reason: "PartiallyReachable"}, {Address: "fd00::2", Reason: "SuspectObserver"},
+			{Address: "10.0.0.3", Reason: "Timeout"}, {Address: "10.0.0.4"}, {Reason: "PartiallyReachable"},
+		}
+		seen := subject(app, &observed{service: service, endpoints: on("a")})
+		NewWithT(t).Expect(seen.Disputed).To(Equal(map[netip.Addr]bool{
+			netip.MustParseAddr("10.0.0.1"): true, netip.MustParseAddr("fd00::2"): true,
+		}))
+	})
 }
 
 func slicesOf(family discoveryv1.AddressType, endpoints ...discoveryv1.Endpoint) []discoveryv1.EndpointSlice {

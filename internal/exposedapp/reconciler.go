@@ -68,11 +68,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, errors.Join(refused, err)
 	}
 	next := status(&app, seen, metav1.NewTime(now))
-	if equality.Semantic.DeepEqual(app.Status, next) {
-		return reconcile.Result{RequeueAfter: holds}, refused
-	}
 	if pause := r.throttle.wait(request.NamespacedName, &app.Status, &next, now); pause > 0 {
 		return reconcile.Result{RequeueAfter: min(pause, cmp.Or(holds, pause))}, refused
+	}
+	if equality.Semantic.DeepEqual(app.Status, next) {
+		return reconcile.Result{RequeueAfter: holds}, refused
 	}
 	return reconcile.Result{RequeueAfter: holds}, errors.Join(refused, r.report(ctx, &app, next))
 }

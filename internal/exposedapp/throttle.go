@@ -19,11 +19,18 @@ const (
 	statusesPerSecond = 50
 	statusBurst       = 500
 
-	// verdictPause is the least time between two changes of the verdicts in one
-	// status, beyond verdictBurst: a port that goes to and fro every second is
-	// told of every few seconds.
-	verdictPause = 6 * time.Second
-	verdictBurst = 8
+	// An app of which fewer nodes answer is told of at once. If it got better
+	// flaps times within flapWindow, it has to stay so for steadyTime before that
+	// is told again. What gets better within flapGather, node by node, did so once.
+	flaps      = 4
+	flapWindow = 30 * time.Second
+	flapGather = 3 * time.Second
+	steadyTime = 5 * time.Second
+
+	// rewordPause is the least time between two changes of a status by which as
+	// many nodes answer as before, beyond rewordBurst.
+	rewordPause = 8 * time.Second
+	rewordBurst = 8
 )
 
 // throttle holds back writes of statuses that follow what is found, not what is
@@ -34,10 +41,15 @@ type throttle struct {
 	apps map[types.NamespacedName]*turn
 }
 
-// turn is when an app may write its status, zero if it does not wait.
+// turn is when an app may write its status. Times are zero where there is none.
 type turn struct {
-	verdicts *rate.Limiter
-	at       time.Time
+	rewords *rate.Limiter
+	// at is when the status that waits may be written.
+	at time.Time
+	// better is since when more nodes answer than the status says.
+	better time.Time
+	// recoveries are when that began, in the last flapWindow.
+	recoveries []time.Time
 }
 
 func newThrottle() *throttle {
@@ -48,6 +60,7 @@ func newThrottle() *throttle {
 }
 
 // wait returns how long the next status of an app has to wait, 0 for not at all.
+// It is told of every status, also of those that differ in nothing.
 func (t *throttle) wait(
 	key types.NamespacedName, before, next *v1alpha1.ExposedAppStatus, now time.Time,
 ) time.Duration {
@@ -55,26 +68,50 @@ func (t *throttle) wait(
 	defer t.mu.Unlock()
 	app := t.apps[key]
 	if app == nil {
-		app = &turn{verdicts: rate.NewLimiter(rate.Every(verdictPause), verdictBurst)}
+		app = &turn{rewords: rate.NewLimiter(rate.Every(rewordPause), rewordBurst)}
 		t.apps[key] = app
 	}
-	if urgent(before, next) {
+	change := answering(next) - answering(before)
+	steady := app.follow(change > 0, now)
+	switch {
+	case equality.Semantic.DeepEqual(before, next), urgent(before, next):
 		app.at = time.Time{}
 		return 0
+	case steady > 0:
+		return steady
 	}
 	if app.at.IsZero() {
 		app.at = now.Add(t.all.ReserveN(now, 1).DelayFrom(now))
-		if before.Replicas == next.Replicas && before.ReadyReplicas == next.ReadyReplicas {
-			if own := now.Add(app.verdicts.ReserveN(now, 1).DelayFrom(now)); own.After(app.at) {
-				app.at = own
-			}
+		if change == 0 && before.Replicas == next.Replicas && before.ReadyReplicas == next.ReadyReplicas {
+			app.at = later(app.at, now.Add(app.rewords.ReserveN(now, 1).DelayFrom(now)))
 		}
 	}
 	if left := app.at.Sub(now); left > 0 {
 		return left
 	}
-	app.at = time.Time{}
+	app.at, app.better = time.Time{}, time.Time{}
 	return 0
+}
+
+// follow takes note of whether more nodes answer than the status says, and
+// returns how long that has to go on before it is told.
+func (a *turn) follow(better bool, now time.Time) time.Duration {
+	for len(a.recoveries) > 0 && now.Sub(a.recoveries[0]) > flapWindow {
+		a.recoveries = a.recoveries[1:]
+	}
+	switch {
+	case better && a.better.IsZero():
+		a.better = now
+		if n := len(a.recoveries); n == 0 || now.Sub(a.recoveries[n-1]) >= flapGather {
+			a.recoveries = append(a.recoveries, now)
+		}
+	case !better:
+		a.better = time.Time{}
+	}
+	if len(a.recoveries) <= flaps || a.better.IsZero() {
+		return 0
+	}
+	return max(0, a.better.Add(steadyTime).Sub(now))
 }
 
 func (t *throttle) forget(key types.NamespacedName) {
@@ -97,4 +134,20 @@ func urgent(before, next *v1alpha1.ExposedAppStatus) bool {
 	}
 	reachable := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionReachable)
 	return reachable == nil || reachable.Status == metav1.ConditionUnknown
+}
+
+// answering returns how many of the expected nodes answer, less those that do
+// not.
+func answering(status *v1alpha1.ExposedAppStatus) int32 {
+	if status.Reachability == nil {
+		return 0
+	}
+	return 2*status.Reachability.Reachable - status.Reachability.Expected
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

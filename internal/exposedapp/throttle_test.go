@@ -6,6 +6,7 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -21,25 +22,72 @@ func settledStatus(readyReplicas, reachable int32) *v1alpha1.ExposedAppStatus {
 	}
 }
 
-// writes plays five minutes in which a status differs every second, and returns
-// the number of times that it may be written.
-func writes(throttle *throttle, before, next *v1alpha1.ExposedAppStatus) (n int, longest time.Duration) {
-	start := time.Unix(0, 0)
-	for second := range 300 {
-		pause := throttle.wait(types.NamespacedName{Name: "web"}, before, next, start.Add(time.Duration(second)*time.Second))
-		if pause == 0 {
-			n++
+// play has an app go through what is found of it, one sight after the other, and
+// returns when its status was written. A write that waits is tried again.
+func play(throttle *throttle, status *v1alpha1.ExposedAppStatus, every, over time.Duration,
+	find func(at time.Duration) *v1alpha1.ExposedAppStatus,
+) (written []time.Duration) {
+	start, due := time.Unix(0, 0), time.Duration(0)
+	for at := time.Duration(0); at < over; at += 100 * time.Millisecond {
+		if at%every != 0 && (due == 0 || at < due) {
+			continue
 		}
-		longest = max(longest, pause)
+		next := find(at)
+		pause := throttle.wait(types.NamespacedName{Name: "web"}, status, next, start.Add(at))
+		due = 0
+		if pause > 0 {
+			due = at + pause
+		} else if !equality.Semantic.DeepEqual(status, next) {
+			written = append(written, at)
+			status = next
+		}
 	}
-	return n, longest
+	return written
 }
 
-func TestVerdictsThatGoToAndFroAreWrittenSeldom(t *testing.T) {
+func TestANodeThatGoesToAndFroIsWrittenSeldom(t *testing.T) {
+	const end = 5 * time.Minute
+	for name, words := range map[string][]*v1alpha1.ExposedAppStatus{
+		"one of three nodes": {settledStatus(1, 2), settledStatus(1, 3)},
+		"all of them":        {settledStatus(1, 0), settledStatus(1, 3)},
+		"one or another":     {settledStatus(1, 2), reworded(settledStatus(1, 2))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			well := settledStatus(1, 3)
+			written := play(newThrottle(), well, time.Second, end+20*time.Second,
+				func(at time.Duration) *v1alpha1.ExposedAppStatus {
+					if at >= end {
+						return well
+					}
+					return words[at/time.Second%2]
+				})
+			g.Expect(len(written)).To(And(BeNumerically("<=", 60), BeNumerically(">", 3)))
+			g.Expect(written[len(written)-1]).To(BeNumerically("~", end+3*time.Second, 3*time.Second), "it is well in the end")
+		})
+	}
+}
+
+func TestTheFirstRecoveriesDoNotWait(t *testing.T) {
 	g := NewWithT(t)
-	n, longest := writes(newThrottle(), settledStatus(1, 3), settledStatus(1, 2))
-	g.Expect(n).To(And(BeNumerically("<=", 60), BeNumerically(">", 50)))
-	g.Expect(longest).To(BeNumerically("<=", verdictPause))
+	well, ill := settledStatus(1, 3), settledStatus(1, 2)
+	written := play(newThrottle(), well, 100*time.Millisecond, 2*time.Minute,
+		func(at time.Duration) *v1alpha1.ExposedAppStatus {
+			if at/(10*time.Second)%2 == 1 {
+				return ill
+			}
+			return well
+		})
+	g.Expect(written).To(HaveLen(11))
+	for i, at := range written {
+		g.Expect(at).To(Equal(time.Duration(i+1) * 10 * time.Second))
+	}
+}
+
+// reworded is a status by which as many nodes answer.
+func reworded(status *v1alpha1.ExposedAppStatus) *v1alpha1.ExposedAppStatus {
+	status.Conditions[0].Message = "other words"
+	return status
 }
 
 func TestWhatDoesNotWait(t *testing.T) {
@@ -59,10 +107,14 @@ func TestWhatDoesNotWait(t *testing.T) {
 		"another port":     {settledStatus(1, 3), moved},
 		"a refusal":        {settledStatus(1, 3), stalled},
 		"replicas":         {settledStatus(1, 3), settledStatus(2, 3)},
+		"a node less":      {settledStatus(1, 3), settledStatus(1, 2)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n, _ := writes(newThrottle(), tc.before, tc.next)
-			NewWithT(t).Expect(n).To(Equal(300))
+			g, throttle, start := NewWithT(t), newThrottle(), time.Unix(0, 0)
+			for i := range 300 {
+				at := start.Add(time.Duration(i) * time.Second)
+				g.Expect(throttle.wait(types.NamespacedName{Name: "web"}, tc.before, tc.next, at)).To(BeZero())
+			}
 		})
 	}
 }
@@ -93,7 +145,7 @@ func TestAChangeOfEveryAppIsWrittenAtABoundedRate(t *testing.T) {
 func TestAnAppThatIsGoneLeavesNoTurnBehind(t *testing.T) {
 	g := NewWithT(t)
 	throttle := newThrottle()
-	writes(throttle, settledStatus(1, 3), settledStatus(1, 2))
+	throttle.wait(types.NamespacedName{Name: "web"}, settledStatus(1, 3), settledStatus(1, 2), time.Unix(0, 0))
 	throttle.forget(types.NamespacedName{Name: "web"})
 	g.Expect(throttle.apps).To(BeEmpty())
 }

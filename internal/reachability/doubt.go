@@ -59,7 +59,7 @@ func (m *Matrix) disagree(app *subject, address netip.Addr, observers []string, 
 		entry := m.reports[observer]
 		asked, found := open.asked[observer]
 		switch {
-		case !found && !app.judged && entry.recheckRound >= entry.round &&
+		case !found && !app.judged && app.Disputed[address] && entry.recheckRound >= entry.round &&
 			entry.asked.covers(address, app.Service.NodePort):
 			// An earlier operator asked already.
 			open.asked[observer] = question{at: now, answered: now}
@@ -76,7 +76,9 @@ func (m *Matrix) disagree(app *subject, address netip.Addr, observers []string, 
 }
 
 func (m *Matrix) ask(open *doubt, observer string, now time.Time) {
-	m.round = max(m.round+1, now.UnixMilli())
+	// Beyond what an earlier operator asked, whose clock may be ahead.
+	entry := m.reports[observer]
+	m.round = max(m.round+1, now.UnixMilli(), entry.round+1, entry.recheckRound+1)
 	open.asked[observer] = question{round: m.round, at: now}
 	select {
 	case m.requests <- struct{}{}:

@@ -1,6 +1,7 @@
 package reachability_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -161,13 +162,23 @@ func TestDisagreementOutlivesTheOperator(t *testing.T) {
 	r.hear(answers("b"), fails("c", "Timeout"))
 	b, c := r.asked(answers("b")), r.asked(fails("c", "Timeout"))
 
-	next := newRoom(t)
-	for _, report := range reports(b, c) {
-		_, err := next.matrix.Report(report, next.now)
-		next.Expect(err).NotTo(HaveOccurred())
+	for _, disputed := range []bool{true, false} {
+		next := newRoom(t)
+		app := webApp()
+		app.Disputed = map[netip.Addr]bool{addressOf("a"): disputed}
+		next.matrix.Observe(web, app, start)
+		for _, report := range reports(b, c) {
+			_, err := next.matrix.Report(report, next.now)
+			next.Expect(err).NotTo(HaveOccurred())
+		}
+		if disputed {
+			next.Expect(next.row("a")).To(Equal("Unreachable PartiallyReachable"))
+			next.Expect(next.matrix.Requests()).To(BeEmpty())
+			continue
+		}
+		next.Expect(next.row("a")).To(Equal("Unreachable Timeout"), "the answers may be to an older question")
+		next.Expect(next.matrix.Requests()).To(HaveLen(2))
 	}
-	next.Expect(next.row("a")).To(Equal("Unreachable PartiallyReachable"))
-	next.Expect(next.matrix.Requests()).To(BeEmpty())
 }
 
 // A disagreement on what is not expected to answer, or cannot, is not worth the

@@ -73,6 +73,9 @@ type App struct {
 	// Known is whether an earlier operator already judged this Service, so that
 	// meeting it for the first time is no change.
 	Known bool
+	// Disputed are the addresses on which an earlier operator found observers to
+	// disagree.
+	Disputed map[netip.Addr]bool
 }
 
 // Node is what the operator sees of a Node.
