@@ -46,12 +46,19 @@ func (r *Reconciler) recordTransitions(app *v1alpha1.ExposedApp, next *v1alpha1.
 
 // conditionTransitions returns the conditions that changed their status or
 // reason, each under its own reason. The end of Reconciling or Stalled has none:
-// that of another condition which came with it tells why.
+// that of another condition which came with it tells why. Nor has what an app on
+// its way did not have before and does not have yet.
 func conditionTransitions(before, after *v1alpha1.ExposedAppStatus) []transition {
+	underWay := onItsWay(after)
 	var told []transition
 	for _, condition := range after.Conditions {
 		old := meta.FindStatusCondition(before.Conditions, condition.Type)
 		if old != nil && old.Status == condition.Status && old.Reason == condition.Reason {
+			continue
+		}
+		had := old != nil && old.Status == metav1.ConditionTrue
+		if underWay && !had && (condition.Status != metav1.ConditionTrue || len(before.Conditions) == 0 &&
+			condition.Type == v1alpha1.ConditionReconciling) {
 			continue
 		}
 		kind := corev1.EventTypeNormal
@@ -63,6 +70,13 @@ func conditionTransitions(before, after *v1alpha1.ExposedAppStatus) []transition
 		})
 	}
 	return told
+}
+
+// onItsWay tells whether an app waits for nothing but its own rollout.
+func onItsWay(status *v1alpha1.ExposedAppStatus) bool {
+	reconciling := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReconciling)
+	return reconciling != nil && reconciling.Status == metav1.ConditionTrue &&
+		(reconciling.Reason == v1alpha1.ReasonPending || reconciling.Reason == v1alpha1.ReasonRolloutInProgress)
 }
 
 // nodeTransitions returns the expected nodes that no longer answer, or do not

@@ -123,6 +123,19 @@ func TestConditionTransitions(t *testing.T) {
 		To(Equal([]string{"Warning Ready NameConflict: taken"}))
 	g.Expect(described(conditionTransitions(conditions(refused, stalled), conditions(ready)))).
 		To(Equal([]string{"Normal Ready Ready: 3/3"}))
+
+	rollingOut := metav1.Condition{Type: "Reconciling", Status: "True", Reason: "RolloutInProgress", Message: "1 of 3"}
+	held := metav1.Condition{Type: "PortAllocated", Status: "True", Reason: "Allocated", Message: "31000"}
+	notYet := metav1.Condition{Type: "Ready", Status: "False", Reason: "RolloutInProgress", Message: "1 of 3"}
+	g.Expect(described(conditionTransitions(conditions(), conditions(notYet, held, rollingOut)))).
+		To(Equal([]string{"Normal PortAllocated Allocated: 31000"}), "what a new app does not have yet is no news")
+	g.Expect(described(conditionTransitions(conditions(ready), conditions(notYet, rollingOut)))).To(Equal([]string{
+		"Warning Ready RolloutInProgress: 1 of 3", "Normal Reconciling RolloutInProgress: 1 of 3",
+	}), "what another one has no more is")
+	retried := metav1.Condition{Type: "Reconciling", Status: "True", Reason: "PortConflict", Message: "leaving"}
+	g.Expect(described(conditionTransitions(conditions(), conditions(refused, retried)))).To(Equal([]string{
+		"Warning Ready PortConflict: held", "Normal Reconciling PortConflict: leaving",
+	}), "nor is a new app that something holds back on its way")
 }
 
 // listing is a status that lists verdicts.

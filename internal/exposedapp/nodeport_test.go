@@ -22,9 +22,13 @@ func TestWantedPort(t *testing.T) {
 		"the one in the spec, before all others": {
 			options: []gen.Option{gen.WithNodePort(30001), shown}, live: serviceHolding(30002), want: 30001,
 		},
-		"the one that the Service holds": {live: serviceHolding(30002), want: 30002},
-		"the one that the Service holds, before the one shown": {
-			options: []gen.Option{shown}, live: serviceHolding(30002), want: 30002,
+		"none, while the Service holds one": {live: serviceHolding(30002), want: 0},
+		"none, while the Service holds one, whatever is shown": {
+			options: []gen.Option{shown}, live: serviceHolding(30002), want: 0,
+		},
+		"the one that the Service holds, when its own port changes": {
+			options: []gen.Option{shown, func(app *v1alpha1.ExposedApp) { app.Spec.Service.Port = 8080 }},
+			live:    serviceHolding(30002), want: 30002,
 		},
 		"the one shown, when the Service is gone":       {options: []gen.Option{shown}, want: 30003},
 		"the one shown, when the Service has no port":   {options: []gen.Option{shown}, live: &corev1.Service{}, want: 30003},

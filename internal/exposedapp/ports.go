@@ -18,12 +18,15 @@ import (
 const nodePortIndex = "nodePort"
 
 // wantedPort returns the node port to ask for, 0 for any. A port that was
-// allocated once is kept: when the spec does not name one, and also when the
-// Service has to be made again.
+// allocated once is kept. The API server does so itself for as long as the
+// Service's own port stays; where that changes, or the Service has to be made
+// again, the operator asks for it.
 func wantedPort(app *v1alpha1.ExposedApp, live *corev1.Service) int32 {
 	switch {
 	case app.Spec.NodePort != nil:
 		return *app.Spec.NodePort
+	case heldPort(live) != 0 && live.Spec.Ports[0].Port == app.Spec.Service.Port:
+		return 0
 	case heldPort(live) != 0:
 		return heldPort(live)
 	default:
