@@ -70,7 +70,7 @@ verify-modules:
 	done
 
 ##@ Test
-.PHONY: test test-unit test-e2e test-faults bench
+.PHONY: test test-unit test-e2e test-faults bench bench-short
 
 test: test-unit test-e2e ## Run all tests
 
@@ -98,6 +98,9 @@ BENCH ?= .
 
 bench: ## Measure the programs on a real API server: BENCH=converge picks some, all take an hour
 	assets=$$(go run ./hack/lab assets); KUBEBUILDER_ASSETS=$$assets go run ./test/bench -run '$(BENCH)'
+
+bench-short: ## Run the benchmarks with next to nothing to do, only to see that they work
+	assets=$$(go run ./hack/lab assets); KUBEBUILDER_ASSETS=$$assets go run ./test/bench -short -run '$(BENCH)'
 
 ##@ Build
 .PHONY: build docker-build docker-push build-installer dist/overlay

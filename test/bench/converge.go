@@ -1,0 +1,106 @@
+package main
+
+import "context"
+
+// converge creates many apps at once, and takes the time from the first create
+// until all have both children and a status of their generation.
+//
+// The API server, the bench that creates the apps, and the subject share one
+// machine, so a part of each time is the creation of the apps themselves, which
+// is the same for every subject. It is measured as well, with nobody at work on
+// the apps, so that a reader can take it away; the ratios leave it in, since
+// nobody's apps come about without.
+func converge(ctx context.Context, b *bench) error {
+	r, err := newRace(ctx, b)
+	if err != nil {
+		return err
+	}
+	apps := pick(b, 1000, 12)
+	floor, err := r.warmUp(ctx, apps)
+	if err != nil {
+		return err
+	}
+	subjects := []contestant{r.operator(), floor, r.naive(), nobody()}
+	taken := make(map[string][]trial)
+	for _, i := range alternate(len(subjects), pick(b, 5, 1)) {
+		t, err := r.trial(ctx, subjects[i], apps)
+		if err != nil {
+			return err
+		}
+		taken[subjects[i].name] = append(taken[subjects[i].name], t)
+	}
+	seconds := func(t trial) float64 { return t.seconds }
+	median := func(name string) float64 { return newFigure("", "", column(taken[name], seconds)).value }
+	b.report("converge_ratio", "×", median("operator")/median("floor"))
+	b.report("converge_naive_ratio", "×", median("naive")/median("operator"))
+	for _, subject := range subjects {
+		trials := taken[subject.name]
+		b.report("converge_seconds_"+subject.name, "s", column(trials, seconds)...)
+		if subject.start != nil {
+			b.report("converge_cpu_"+subject.name, "s", column(trials, func(t trial) float64 { return t.cpu })...)
+		}
+		b.report("converge_apiserver_cpu_"+subject.name, "s",
+			column(trials, func(t trial) float64 { return t.apiServerCPU })...)
+	}
+	return nil
+}
+
+// convergeGrowth compares the time that the operator takes per app when there
+// are many apps with that when there are few. How much slower the API server
+// itself is by then shows in that of the floor.
+func convergeGrowth(ctx context.Context, b *bench) error {
+	r, err := newRace(ctx, b)
+	if err != nil {
+		return err
+	}
+	few, many := pick(b, 100, 4), pick(b, 2500, 16)
+	floor, err := r.warmUp(ctx, many)
+	if err != nil {
+		return err
+	}
+	subjects, sizes := []contestant{r.operator(), floor}, []int{few, many}
+	perApp := make(map[string]map[int][]float64)
+	for _, i := range alternate(len(subjects)*len(sizes), pick(b, 3, 1)) {
+		subject, apps := subjects[i/len(sizes)], sizes[i%len(sizes)]
+		t, err := r.trial(ctx, subject, apps)
+		if err != nil {
+			return err
+		}
+		if perApp[subject.name] == nil {
+			perApp[subject.name] = make(map[int][]float64)
+		}
+		perApp[subject.name][apps] = append(perApp[subject.name][apps], 1000*t.seconds/float64(apps))
+	}
+	median := func(samples []float64) float64 { return newFigure("", "", samples).value }
+	growth := func(subject string) float64 { return median(perApp[subject][many]) / median(perApp[subject][few]) }
+	b.report("converge_growth", "×", growth("operator"))
+	b.report("converge_growth_floor", "×", growth("floor"))
+	for _, subject := range subjects {
+		b.report("converge_growth_per_app_of_100_"+subject.name, "ms", perApp[subject.name][few]...)
+		b.report("converge_growth_per_app_of_2500_"+subject.name, "ms", perApp[subject.name][many]...)
+	}
+	return nil
+}
+
+// alternate is the order of n subjects over trials: forward, then backward, so
+// that none is always behind the same one.
+func alternate(n, trials int) []int {
+	var order []int
+	for t := range trials {
+		for i := range n {
+			if t%2 == 1 {
+				i = n - 1 - i
+			}
+			order = append(order, i)
+		}
+	}
+	return order
+}
+
+func column(trials []trial, value func(trial) float64) []float64 {
+	values := make([]float64, len(trials))
+	for i, t := range trials {
+		values[i] = value(t)
+	}
+	return values
+}
