@@ -2,6 +2,7 @@ package topology_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -96,11 +97,14 @@ func recordingClient(t *testing.T, written *[]string) client.Client {
 	g := NewWithT(t)
 	g.Expect(corev1.AddToScheme(scheme)).To(Succeed())
 	g.Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	var mu sync.Mutex
 	return fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(interceptor.Funcs{
 		Apply: func(ctx context.Context, under client.WithWatch, object runtime.ApplyConfiguration,
 			options ...client.ApplyOption) error {
 			if named, ok := object.(interface{ GetName() *string }); ok {
+				mu.Lock()
 				*written = append(*written, *named.GetName())
+				mu.Unlock()
 			}
 			return under.Apply(ctx, object, append(options, client.FieldOwner(v1alpha1.OperatorName))...)
 		},

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
@@ -35,6 +36,9 @@ import (
 
 // gather is how long requests to look again may wait for each other.
 const gather = 10 * time.Millisecond
+
+// atOnce is how many writes may be under way at once.
+const atOnce = 8
 
 // Reconciler writes the spec of every NodeReachability.
 type Reconciler struct {
@@ -118,7 +122,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		size = max(size, existing.Items[i].Spec.ClusterSize)
 	}
 
-	var errs []error
+	var writes errgroup.Group
+	writes.SetLimit(atOnce)
 	specs, rechecks := Specs(nodes.Items, size), r.Rechecks.Requests()
 	for i := range nodes.Items {
 		node := &nodes.Items[i]
@@ -130,10 +135,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 			spec.Recheck = have.Spec.Recheck
 		}
 		if have == nil || !ownedBy(have, node.UID) || !equality.Semantic.DeepEqual(have.Spec, spec) {
-			errs = append(errs, r.apply(ctx, node.Name, node.UID, spec))
+			writes.Go(func() error { return r.apply(ctx, node.Name, node.UID, spec) })
 		}
 	}
-	return reconcile.Result{}, errors.Join(errs...)
+	return reconcile.Result{}, writes.Wait()
 }
 
 // recheck passes on the requests to look again.
