@@ -99,7 +99,7 @@ func fieldsOf(live metav1.Object) uint64 {
 			_, _ = hash.Write(binary.BigEndian.AppendUint64(nil, uint64(entry.Time.Unix())))
 		}
 		if entry.FieldsV1 != nil {
-			_, _ = hash.Write(entry.FieldsV1.Raw)
+			_, _ = hash.Write(entry.FieldsV1.GetRawBytes())
 		}
 	}
 	return hash.Sum64() | 1

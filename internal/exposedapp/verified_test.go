@@ -18,7 +18,7 @@ func ownedDeployment(change func(*appsv1.Deployment)) *appsv1.Deployment {
 		ManagedFields: []metav1.ManagedFieldsEntry{{
 			Manager: v1alpha1.OperatorName, Operation: metav1.ManagedFieldsOperationApply,
 			Time:     new(metav1.Unix(100, 0)),
-			FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{"f:replicas":{}}}`)},
+			FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{}}}`),
 		}},
 	}}
 	change(live)
@@ -42,7 +42,7 @@ func TestVerified(t *testing.T) {
 		"another child's name": {declared, func(d *appsv1.Deployment) { d.Name = "api" }, false},
 		"a field that was taken away": {declared, func(d *appsv1.Deployment) {
 			d.ResourceVersion = "8"
-			d.ManagedFields[0].FieldsV1.Raw = []byte(`{"f:spec":{}}`)
+			d.ManagedFields[0].FieldsV1 = metav1.NewFieldsV1(`{"f:spec":{}}`)
 		}, false},
 		"somebody in the operator's name": {declared, func(d *appsv1.Deployment) {
 			d.ResourceVersion = "8"

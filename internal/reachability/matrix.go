@@ -295,16 +295,17 @@ func speaking(e *entry) *entry {
 	return e
 }
 
-// about returns the observer's word on an app at an address, and the failure
-// where it is one.
-func (e *entry) about(address netip.Addr, app *subject) (word, *exception) {
+// about returns the observer's word on an app at an address.
+func (e *entry) about(address netip.Addr, app *subject) word {
 	if _, dialled := e.addresses[address]; !dialled {
-		return silent, nil
+		return silent
 	}
-	return e.aboutDialled(address, app)
+	said, _ := e.aboutDialled(address, app)
+	return said
 }
 
-// aboutDialled is about, for one of the observer's addresses.
+// aboutDialled returns the observer's word on an app at one of the addresses that
+// it dials, and the failure where it is one.
 func (e *entry) aboutDialled(address netip.Addr, app *subject) (word, *exception) {
 	if e.stale {
 		return silent, nil

@@ -40,7 +40,7 @@ func (m *Matrix) examine(observer string, e *entry) standing {
 			if e.own[address] || !app.dialledOn(address) {
 				continue
 			}
-			switch said, _ := e.about(address, app); said {
+			switch e.about(address, app) {
 			case reached:
 				return standing{}
 			case failed:
@@ -64,7 +64,7 @@ func (m *Matrix) objections(
 		}
 	}
 	for _, other := range m.observers[address] {
-		if said, _ := other.about(address, app); said != reached || other.name == observer || other.name == owner {
+		if other.about(address, app) != reached || other.name == observer || other.name == owner {
 			continue
 		}
 		claimed[owner] = true

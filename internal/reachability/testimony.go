@@ -185,7 +185,7 @@ func (m *Matrix) others(observer string, app *subject, address netip.Addr) word 
 		if other == app || !other.dialledOn(address) {
 			continue
 		}
-		switch said, _ := entry.about(address, other); said {
+		switch entry.about(address, other) {
 		case reached:
 			return reached
 		case failed:
