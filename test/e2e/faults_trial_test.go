@@ -11,7 +11,10 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/test/judge"
 )
 
@@ -106,10 +109,26 @@ func try(ctx SpecContext, name string, a app, ports ...int32) *trial {
 	GinkgoHelper()
 	Eventually(a.field).WithContext(ctx).WithArguments("exposedapp", "{.status.nodePort}").Should(Equal(fmt.Sprint(ports[0])))
 	Eventually(a.rows).WithContext(ctx).WithTimeout(2 * rollout).Should(Equal(everyNode(reachable)))
+	// In the first 5 seconds with a ready pod a failure is Pending, and told by the
+	// second.
+	Eventually(a.availableFor).WithContext(ctx).Should(BeNumerically(">", 6*time.Second))
 	t := begin(ctx, name, a, onAll(words(reachable)), ports...)
 	Eventually(t.dials.complete).WithContext(ctx).Should(BeTrue(), "not every node dials")
 	Eventually(t.answered).WithContext(ctx).Should(BeTrue(), "curl is not answered")
 	return t
+}
+
+// availableFor returns how long the app has had ready pods.
+func (a app) availableFor(ctx context.Context) (time.Duration, error) {
+	object, err := a.get(ctx)
+	if err != nil {
+		return 0, err
+	}
+	available := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionAvailable)
+	if available == nil || available.Status != metav1.ConditionTrue {
+		return 0, nil
+	}
+	return time.Since(available.LastTransitionTime.Time), nil
 }
 
 // begin begins the trial of a fault where something else is right at first.
