@@ -30,9 +30,10 @@ func converge(ctx context.Context, b *bench) error {
 		taken[subjects[i].name] = append(taken[subjects[i].name], t)
 	}
 	seconds := func(t trial) float64 { return t.seconds }
-	median := func(name string) float64 { return newFigure("", "", column(taken[name], seconds)).value }
-	b.report("converge_ratio", "×", median("operator")/median("floor"))
-	b.report("converge_naive_ratio", "×", median("naive")/median("operator"))
+	times := func(name string) []float64 { return column(taken[name], seconds) }
+	// By rounds: the machine itself may be slower in one than in the next.
+	b.report("converge_ratio", "×", ratios(times("operator"), times("floor"))...)
+	b.report("converge_naive_ratio", "×", ratios(times("naive"), times("operator"))...)
 	for _, subject := range subjects {
 		trials := taken[subject.name]
 		b.report("converge_seconds_"+subject.name, "s", column(trials, seconds)...)
@@ -59,25 +60,22 @@ func convergeGrowth(ctx context.Context, b *bench) error {
 		return err
 	}
 	subjects, sizes := []contestant{r.operator(), floor}, []int{few, many}
-	perApp := make(map[string]map[int][]float64)
-	for _, i := range alternate(len(subjects)*len(sizes), pick(b, 3, 1)) {
-		subject, apps := subjects[i/len(sizes)], sizes[i%len(sizes)]
-		t, err := r.trial(ctx, subject, apps)
+	taken := make([][]trial, len(subjects)*len(sizes))
+	for _, i := range alternate(len(taken), pick(b, 3, 1)) {
+		apps := sizes[i%len(sizes)]
+		t, err := r.trial(ctx, subjects[i/len(sizes)], apps)
 		if err != nil {
 			return err
 		}
-		if perApp[subject.name] == nil {
-			perApp[subject.name] = make(map[int][]float64)
-		}
-		perApp[subject.name][apps] = append(perApp[subject.name][apps], 1000*t.seconds/float64(apps))
+		t.seconds /= float64(apps)
+		taken[i] = append(taken[i], t)
 	}
-	median := func(samples []float64) float64 { return newFigure("", "", samples).value }
-	growth := func(subject string) float64 { return median(perApp[subject][many]) / median(perApp[subject][few]) }
-	b.report("converge_growth", "×", growth("operator"))
-	b.report("converge_growth_floor", "×", growth("floor"))
-	for _, subject := range subjects {
-		b.report("converge_growth_per_app_of_100_"+subject.name, "ms", perApp[subject.name][few]...)
-		b.report("converge_growth_per_app_of_2500_"+subject.name, "ms", perApp[subject.name][many]...)
+	milliseconds := func(t trial) float64 { return 1000 * t.seconds }
+	times := func(i int) []float64 { return column(taken[i], milliseconds) }
+	b.report("converge_growth", "×", ratios(times(1), times(0))...)
+	b.report("converge_growth_floor", "×", ratios(times(3), times(2))...)
+	for i, name := range []string{"100_operator", "2500_operator", "100_floor", "2500_floor"} {
+		b.report("converge_growth_per_app_of_"+name, "ms", times(i)...)
 	}
 	return nil
 }

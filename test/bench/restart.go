@@ -39,10 +39,9 @@ func restart(ctx context.Context, b *bench) error {
 		taken[i] = append(taken[i], t)
 	}
 	seconds, cpu := func(t trial) float64 { return t.seconds }, func(t trial) float64 { return t.cpu }
-	operators, lists := column(taken[0], seconds), column(taken[1], seconds)
-	b.report("restart_ratio", "×", newFigure("", "", operators).value/newFigure("", "", lists).value)
-	b.report("restart_seconds_operator", "s", operators...)
-	b.report("restart_seconds_list", "s", lists...)
+	b.report("restart_ratio", "×", ratios(column(taken[0], seconds), column(taken[1], seconds))...)
+	b.report("restart_seconds_operator", "s", column(taken[0], seconds)...)
+	b.report("restart_seconds_list", "s", column(taken[1], seconds)...)
 	b.report("restart_cpu_operator", "s", column(taken[0], cpu)...)
 	b.report("restart_cpu_list", "s", column(taken[1], cpu)...)
 	b.report("restart_new_app_seconds", "s", column(taken[2], seconds)...)
