@@ -12,9 +12,44 @@ import (
 	"github.com/exposedapp/exposedapp/internal/reachability"
 )
 
-// BenchmarkVerdicts judges one app on 5,000 nodes that all answer.
+// BenchmarkVerdicts judges one app on 5,000 nodes: where all answer, where no
+// agent has a word yet, and where nobody gets an answer, with and without a ready pod.
 func BenchmarkVerdicts(b *testing.B) {
-	const size, observers = 5000, 8
+	const size = 5000
+	refuses := func(report *v1alpha1.NodeReachability) {
+		report.Status.Failures = []v1alpha1.ProbeFailure{{
+			Reason: v1alpha1.ReasonConnectionRefused, Message: "raw error", NodePorts: "31000",
+			Addresses: report.Status.Addresses,
+		}}
+	}
+	podless := webApp()
+	podless.Endpoints = nil
+	for _, c := range []struct {
+		name  string
+		app   reachability.App
+		write func(*v1alpha1.NodeReachability)
+	}{
+		{"answers", webApp(), func(*v1alpha1.NodeReachability) {}},
+		{"silence", webApp(), func(report *v1alpha1.NodeReachability) { report.Status.NodePorts = "" }},
+		{"refusal", webApp(), refuses},
+		{"podless", podless, refuses},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			matrix := cluster(b, size, c.write)
+			matrix.Observe(web, c.app, start)
+			for b.Loop() {
+				if verdicts, _ := matrix.Verdicts(web, later); len(verdicts) != size {
+					b.Fatalf("%d verdicts", len(verdicts))
+				}
+			}
+		})
+	}
+}
+
+// cluster returns what is known of an app on so many nodes, each with eight
+// observers, of whose reports write may change something.
+func cluster(b *testing.B, size int, write func(*v1alpha1.NodeReachability)) *reachability.Matrix {
+	const observers = 8
 	matrix := reachability.NewMatrix()
 	nodes := make([]reachability.Node, size)
 	for i := range nodes {
@@ -26,7 +61,6 @@ func BenchmarkVerdicts(b *testing.B) {
 		}
 	}
 	matrix.Know(nodes)
-	matrix.Observe(web, webApp(), start)
 	renewed := metav1.NewMicroTime(later)
 	for i := range nodes {
 		report := answers(nodes[i].Name)
@@ -38,14 +72,10 @@ func BenchmarkVerdicts(b *testing.B) {
 			report.Spec.Targets = append(report.Spec.Targets, v1alpha1.Target{Node: target.Name, Addresses: []string{address}})
 			report.Status.Addresses = append(report.Status.Addresses, address)
 		}
+		write(report)
 		if _, err := matrix.Report(report, later); err != nil {
 			b.Fatal(err)
 		}
 	}
-	for b.Loop() {
-		verdicts, _ := matrix.Verdicts(web, later)
-		if len(verdicts) != size || verdicts[size-1].Observers != "8/8" {
-			b.Fatalf("%d verdicts, the last is %v", len(verdicts), verdicts[len(verdicts)-1])
-		}
-	}
+	return matrix
 }

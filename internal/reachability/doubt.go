@@ -24,6 +24,10 @@ const (
 	// request at once. On larger ones their writes keep a distance.
 	promptHeartbeat = 10 * time.Second
 
+	// remembered bounds at how many addresses one app's disagreements are followed,
+	// and since when it fails: a whole cluster of thousands may fail at once.
+	remembered = 64
+
 	// cycleSlack is what a full turn of probes may take beyond its period: a
 	// timeout, its confirmation and the report.
 	cycleSlack = 10 * time.Second

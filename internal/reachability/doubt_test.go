@@ -6,6 +6,7 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
@@ -85,6 +86,56 @@ func TestDisagreementIsTakenUpWithAllWhoHaveAWord(t *testing.T) {
 	r.Expect(r.verdict("a").Message).To(HavePrefix("reached from b, but not from c (Timeout: raw error); "))
 	r.hear(r.asked(fails("c", "Timeout")))
 	r.Expect(r.row("a")).To(Equal("Unreachable PartiallyReachable"))
+	r.Expect(r.matrix.Requests()).To(BeEmpty())
+}
+
+// What failed while no pod was ready began long before it is met again.
+func TestFailureFromBeforeTheFirstPodIsOld(t *testing.T) {
+	r := newRoom(t)
+	podless := webApp()
+	podless.Endpoints = nil
+	r.matrix.Observe(web, podless, r.now)
+	r.hear(fails("b", "Timeout"), fails("c", "Timeout"))
+	r.Expect(r.row("a")).To(Equal("Unreachable NoReadyEndpoints"))
+
+	r.now = r.now.Add(time.Minute)
+	r.matrix.Observe(web, webApp(), r.now)
+	r.Expect(r.row("a")).To(Equal("Unknown Pending"))
+	r.hear(answers("c"))
+	r.hear(r.asked(answers("c")))
+	r.now = r.now.Add(6 * time.Second)
+	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"), "b has not looked since")
+	r.hear(r.asked(fails("b", "Timeout")))
+	r.Expect(r.row("a")).To(Equal("Unreachable PartiallyReachable"))
+}
+
+// On a cluster of thousands much may fail at once. What is then not remembered is
+// looked at again, like an old failure.
+func TestFailureOfMostOfALargeCluster(t *testing.T) {
+	r := newRoom(t)
+	const size = 100
+	var all []string
+	for i := range size {
+		address := netip.AddrFrom4([4]byte{10, 0, 1, byte(i)})
+		all = append(all, address.String())
+		r.nodes = append(r.nodes, node(address.String(), func(node *reachability.Node) {
+			node.Addresses = map[corev1.IPFamily]netip.Addr{corev1.IPv4Protocol: address}
+		}))
+	}
+	b, c := answers("b"), answers("c")
+	b.Status.Addresses, c.Status.Addresses = all, all
+	broken := b.DeepCopy()
+	broken.Status.Failures = fails("b", "Timeout").Status.Failures
+	broken.Status.Failures[0].Addresses = all
+
+	r.hear(broken.DeepCopy(), c.DeepCopy())
+	r.hear(broken.DeepCopy())
+	request := r.matrix.Requests()["b"]
+	r.Expect(len(request.Addresses)).To(And(BeNumerically(">", 10), BeNumerically("<", size)))
+	r.hear(b, c)
+	for _, address := range all {
+		r.Expect(r.row(address)).To(Equal("Reachable "))
+	}
 	r.Expect(r.matrix.Requests()).To(BeEmpty())
 }
 

@@ -1,39 +1,67 @@
 package reachability
 
 import (
+	"net/netip"
+	"slices"
 	"strconv"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// plain gives the verdict on a node that is expected to answer and does, by the
-// word of every observer. It says what judge would, at a fraction of the cost:
-// on a large cluster nearly every verdict is one of these.
-func (m *Matrix) plain(app *subject, node *Node, family corev1.IPFamily) (verdict v1alpha1.NodeVerdict, ok bool) {
+// plain gives the verdict on a node of which all observers say the same: that it
+// answers, or nothing yet. It says what judge would, and as long, at a fraction of
+// the cost: on a large cluster nearly every verdict is one of these.
+func (m *Matrix) plain(
+	app *subject, node *Node, family corev1.IPFamily, now time.Time,
+) (verdict v1alpha1.NodeVerdict, holds time.Duration, ok bool) {
 	address, found := node.Addresses[family]
-	if !found || len(m.alive) == 1 || len(app.Endpoints[family]) == 0 || excuse(app, node, family) != "" {
-		return verdict, false
+	if !found || len(m.alive) == 1 || excuse(app, node, family) != "" {
+		return verdict, 0, false
 	}
-	heard := 0
-	for _, entry := range m.observers[address] {
-		if !entry.alive || entry.stale || entry.name == node.Name {
-			continue
-		}
-		if said, _ := entry.aboutDialled(address, app); said != reached {
-			return verdict, false
-		}
-		heard++
+	reach, mute, ok := m.unanimous(app, node, address)
+	if !ok {
+		return verdict, 0, false
 	}
-	if heard == 0 {
-		return verdict, false
+	verdict = v1alpha1.NodeVerdict{
+		Node: node.Name, Family: family, Expected: true, Address: address.String(), State: v1alpha1.NodeReachable,
+	}
+	if reach > 0 {
+		if len(app.Endpoints[family]) == 0 {
+			return verdict, 0, false
+		}
+		count := strconv.Itoa(reach)
+		verdict.Observers = count + "/" + count
+	} else {
+		if len(mute) > 0 {
+			verdict.Observers = "0/" + strconv.Itoa(len(mute))
+		}
+		holds = conclude(&verdict, testimony{silent: mute}, now.Sub(app.lastChange(node)))
+		attribute(&verdict, app.Endpoints, nil)
 	}
 	delete(app.doubts, address)
 	delete(app.failing, address)
-	count := strconv.Itoa(heard)
-	return v1alpha1.NodeVerdict{
-		Node: node.Name, Family: family, Expected: true, Address: address.String(),
-		Observers: count + "/" + count, State: v1alpha1.NodeReachable,
-	}, true
+	return verdict, holds, true
+}
+
+// unanimous returns how many observers reach a node, or which have no word on it,
+// where all others that can be heard say the same.
+func (m *Matrix) unanimous(app *subject, node *Node, address netip.Addr) (reach int, mute []string, ok bool) {
+	observers := m.observers[address]
+	for _, entry := range observers {
+		if !entry.alive || entry.stale || entry.name == node.Name {
+			continue
+		}
+		switch said, _ := entry.aboutDialled(address, app); said {
+		case reached:
+			reach++
+		case silent:
+			mute = append(slices.Grow(mute, len(observers)-len(mute)), entry.name)
+		default:
+			return 0, nil, false
+		}
+	}
+	return reach, mute, reach == 0 || len(mute) == 0
 }

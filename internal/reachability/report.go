@@ -30,6 +30,9 @@ type report struct {
 	nodePorts    nodeport.Set
 	failures     []exception
 	pending      []exception
+	// shut are the addresses at which no node port answered. Much needs no second
+	// look there, when a whole cluster fails.
+	shut map[netip.Addr]bool
 }
 
 // exception is a set of node ports that were not reached on some addresses.
@@ -77,7 +80,27 @@ func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
 		}
 		decoded.pending = append(decoded.pending, entry)
 	}
+	decoded.shut = shut(decoded)
 	return decoded, nil
+}
+
+// shut returns the addresses at which no node port of a report answered.
+func shut(r *report) map[netip.Addr]bool {
+	missing := make(map[netip.Addr]nodeport.Set)
+	for _, exceptions := range [][]exception{r.failures, r.pending} {
+		for i := range exceptions {
+			for _, address := range exceptions[i].addresses {
+				missing[address] = missing[address].Union(exceptions[i].nodePorts)
+			}
+		}
+	}
+	closed := make(map[netip.Addr]bool)
+	for address, nodePorts := range missing {
+		if r.nodePorts.Minus(nodePorts).IsEmpty() {
+			closed[address] = true
+		}
+	}
+	return closed
 }
 
 func decodeException(nodePorts string, addresses []string) (exception, error) {

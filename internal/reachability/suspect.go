@@ -34,21 +34,38 @@ func (m *Matrix) standingOf(observer string) standing {
 }
 
 func (m *Matrix) examine(observer string, e *entry) standing {
+	var contested []netip.Addr
+	for address := range e.addresses {
+		switch {
+		case e.own[address]:
+		case !e.shut[address] && m.reaches(e, address):
+			return standing{}
+		case slices.ContainsFunc(m.observers[address], func(other *entry) bool { return !other.shut[address] }):
+			contested = append(contested, address)
+		}
+	}
+	if len(contested) < enough {
+		return standing{}
+	}
 	claimed, confirmed := make(map[string]bool), make(map[string]bool)
 	for _, app := range m.apps {
-		for address := range e.addresses {
-			if e.own[address] || !app.dialledOn(address) {
-				continue
-			}
-			switch e.about(address, app) {
-			case reached:
-				return standing{}
-			case failed:
+		for _, address := range contested {
+			if app.dialledOn(address) && e.about(address, app) == failed {
 				m.objections(observer, app, address, claimed, confirmed)
 			}
 		}
 	}
 	return standing{isolated: len(claimed) >= enough, contradicted: len(confirmed) >= enough}
+}
+
+// reaches tells whether an observer reaches any app at an address.
+func (m *Matrix) reaches(e *entry, address netip.Addr) bool {
+	for _, app := range m.apps {
+		if app.dialledOn(address) && e.about(address, app) == reached {
+			return true
+		}
+	}
+	return false
 }
 
 // objections adds the node of an address to claimed, where another observer

@@ -27,6 +27,10 @@ type testimony struct {
 	sure bool
 	// excuse is why the node is not expected to answer, if it is not.
 	excuse string
+	// podless is set where the node is expected to answer, but no pod could. The
+	// errors of the dials mean nothing then: kube-proxy's rejections pass a rate limit
+	// of the kernel, so refusals and timeouts take turns.
+	podless bool
 	// selfOnly is set where the node's own word had to do.
 	selfOnly bool
 	// itself is the node's own word, which is no proof, but a clue. For as long as
@@ -77,17 +81,23 @@ func (m *Matrix) words(
 			words.silent = append(words.silent, observer)
 		}
 	}
+	words.podless = words.excuse == "" && !app.Endpoints.ReadyIn(family)
+	if words.podless {
+		// It does not matter who gets an answer, nor since when.
+		delete(app.doubts, address)
+		delete(app.failing, address)
+		return words
+	}
 	app.date(address, words.failed, now)
-	// Where no answer is expected, it does not matter who gets one.
-	matters := app.Endpoints.ReadyIn(family) && words.excuse == ""
-	m.weigh(&words, app, address, matters, now)
+	m.weigh(&words, app, address, now)
 	return words
 }
 
 // weigh holds the words against each other: which are newer than their
 // contradiction, and which observers may be heard at all.
-func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, matters bool, now time.Time) {
-	if matters && len(words.failed) > 0 && len(words.reached) > 0 {
+func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now time.Time) {
+	disagree := words.excuse == "" && len(words.failed) > 0 && len(words.reached) > 0
+	if disagree && (app.doubts[address] != nil || len(app.doubts) < remembered) {
 		m.question(words, app, address, now)
 	} else {
 		delete(app.doubts, address)
@@ -138,7 +148,8 @@ func (m *Matrix) question(words *testimony, app *subject, address netip.Addr, no
 	}
 }
 
-// date notes since when observers fail.
+// date notes since when observers fail. What fails as the first pod gets ready, or
+// beyond what is remembered, may have failed for long.
 func (s *subject) date(address netip.Addr, failed []statement, now time.Time) {
 	before := s.failing[address]
 	if len(failed) == 0 {
@@ -148,14 +159,24 @@ func (s *subject) date(address netip.Addr, failed []statement, now time.Time) {
 	if s.failing == nil {
 		s.failing = make(map[netip.Addr]map[string]time.Time)
 	}
-	s.failing[address] = make(map[string]time.Time, len(failed))
+	kept := before != nil || len(s.failing) < remembered
+	known := 0
 	for i := range failed {
 		since, found := before[failed[i].observer]
-		if !found {
+		switch {
+		case found:
+			known++
+		case kept && !now.Equal(s.changed):
 			since = now
 		}
 		failed[i].since = since
-		s.failing[address][failed[i].observer] = since
+	}
+	if !kept || known == len(failed) && known == len(before) {
+		return
+	}
+	s.failing[address] = make(map[string]time.Time, len(failed))
+	for i := range failed {
+		s.failing[address][failed[i].observer] = failed[i].since
 	}
 }
 
@@ -189,6 +210,9 @@ func (m *Matrix) others(observer string, app *subject, address netip.Addr) word 
 		case reached:
 			return reached
 		case failed:
+			if entry.shut[address] {
+				return failed
+			}
 			found = failed
 		}
 	}
@@ -197,6 +221,9 @@ func (m *Matrix) others(observer string, app *subject, address netip.Addr) word 
 
 // blame names the observers that failed and the raw errors of their dials.
 func (t *testimony) blame() string {
+	if t.podless {
+		return noReadyEndpoints
+	}
 	byError := make(map[string][]string)
 	var order []string
 	for _, failure := range t.failed {

@@ -26,12 +26,11 @@ func (m *Matrix) Verdicts(
 	verdicts = make([]v1alpha1.NodeVerdict, 0, len(m.nodes)*len(app.Families))
 	for i := range m.nodes {
 		for _, family := range app.Families {
-			if verdict, ok := m.plain(app, &m.nodes[i], family); ok {
-				verdicts = append(verdicts, verdict)
-				continue
+			verdict, holds, ok := m.plain(app, &m.nodes[i], family, now)
+			if !ok {
+				words := m.words(app, &m.nodes[i], family, now)
+				verdict, holds = judge(app, &m.nodes[i], family, words, now)
 			}
-			words := m.words(app, &m.nodes[i], family, now)
-			verdict, holds := judge(app, &m.nodes[i], family, words, now)
 			verdicts = append(verdicts, verdict)
 			if holds > 0 && (wake == 0 || holds < wake) {
 				wake = holds
@@ -93,8 +92,6 @@ func attribute(verdict *v1alpha1.NodeVerdict, endpoints Endpoints, settled func(
 	answers := verdict.State == v1alpha1.NodeReachable
 	switch {
 	case !answers && !endpoints.ReadyIn(verdict.Family):
-		// Not the errors of the dials: kube-proxy's rejections pass a rate limit
-		// of the kernel, so refusals and timeouts take turns, and mean nothing.
 		verdict.Reason, verdict.Message = v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
 	case answers && len(endpoints[verdict.Family]) == 0 && settled():
 		verdict.State = v1alpha1.NodeUnreachable
@@ -158,6 +155,9 @@ func excuse(app *subject, node *Node, family corev1.IPFamily) (reason string) {
 // cause returns the reason of an unreachable node, and a message with the raw
 // errors of the dials, what is likely behind them, and what to do next.
 func (t *testimony) cause(node string) (reason, message string) {
+	if t.podless {
+		return v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
+	}
 	reason = t.failed[0].reason
 	parts := []string{"not from " + t.blame()}
 	if t.sure {
