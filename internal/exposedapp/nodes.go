@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -56,7 +57,7 @@ func (s *nodeSource) Start(
 	if err != nil {
 		return fmt.Errorf("watch nodes: %w", err)
 	}
-	go s.run(ctx, queue)
+	go s.run(ctx, &waker{queue: queue})
 	return nil
 }
 
@@ -75,7 +76,7 @@ func (s *nodeSource) note() {
 	}
 }
 
-func (s *nodeSource) run(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+func (s *nodeSource) run(ctx context.Context, waker *waker) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -89,7 +90,7 @@ func (s *nodeSource) run(ctx context.Context, queue workqueue.TypedRateLimitingI
 		}
 		err := s.tell(ctx)
 		if err == nil {
-			err = s.wake(ctx, queue)
+			err = s.wake(ctx, waker)
 		}
 		if err != nil {
 			log.FromContext(ctx).Error(err, "Following a change of nodes")
@@ -109,14 +110,16 @@ func (s *nodeSource) tell(ctx context.Context) error {
 }
 
 // wake wakes all ExposedApps.
-func (s *nodeSource) wake(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+func (s *nodeSource) wake(ctx context.Context, waker *waker) error {
 	var apps v1alpha1.ExposedAppList
 	if err := s.cache.List(ctx, &apps, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list exposed apps: %w", err)
 	}
+	keys := make([]types.NamespacedName, 0, len(apps.Items))
 	for i := range apps.Items {
-		queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&apps.Items[i])})
+		keys = append(keys, client.ObjectKeyFromObject(&apps.Items[i]))
 	}
+	waker.wake(keys)
 	return nil
 }
 

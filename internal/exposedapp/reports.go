@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
@@ -42,11 +41,12 @@ func (s *reportSource) Start(
 	if err != nil {
 		return fmt.Errorf("get informer of node reachabilities: %w", err)
 	}
-	s.synced, err = informer.AddEventHandler(s.handler(ctx, queue))
+	waker := &waker{queue: queue}
+	s.synced, err = informer.AddEventHandler(s.handler(ctx, waker))
 	if err != nil {
 		return fmt.Errorf("watch node reachabilities: %w", err)
 	}
-	go s.expire(ctx, queue)
+	go s.expire(ctx, waker)
 	return nil
 }
 
@@ -58,9 +58,7 @@ func (s *reportSource) WaitForSync(ctx context.Context) error {
 	return nil
 }
 
-func (s *reportSource) handler(
-	ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
-) toolscache.ResourceEventHandler {
+func (s *reportSource) handler(ctx context.Context, waker *waker) toolscache.ResourceEventHandler {
 	fold := func(object any) {
 		report, ok := object.(*v1alpha1.NodeReachability)
 		if !ok {
@@ -70,21 +68,21 @@ func (s *reportSource) handler(
 		if err != nil {
 			log.FromContext(ctx).Error(err, "Unreadable report", "nodeReachability", klog.KObj(report))
 		}
-		enqueue(queue, touched)
+		waker.wake(touched)
 	}
 	return toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    fold,
 		UpdateFunc: func(_, object any) { fold(object) },
 		DeleteFunc: func(object any) {
 			if name, err := toolscache.DeletionHandlingMetaNamespaceKeyFunc(object); err == nil {
-				enqueue(queue, s.matrix.Remove(name))
+				waker.wake(s.matrix.Remove(name))
 			}
 		},
 	}
 }
 
 // expire silences the reports that their agents no longer renew.
-func (s *reportSource) expire(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+func (s *reportSource) expire(ctx context.Context, waker *waker) {
 	ticker := time.NewTicker(staleCheck)
 	defer ticker.Stop()
 	for {
@@ -92,13 +90,7 @@ func (s *reportSource) expire(ctx context.Context, queue workqueue.TypedRateLimi
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			enqueue(queue, s.matrix.Expire(s.clock.Now()))
+			waker.wake(s.matrix.Expire(s.clock.Now()))
 		}
-	}
-}
-
-func enqueue(queue workqueue.TypedRateLimitingInterface[reconcile.Request], apps []types.NamespacedName) {
-	for _, app := range apps {
-		queue.Add(reconcile.Request{NamespacedName: app})
 	}
 }

@@ -47,6 +47,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 	return builder.ControllerManagedBy(mgr).
 		Named("exposedapp").
 		For(&v1alpha1.ExposedApp{}).
+		Watches(&v1alpha1.ExposedApp{}, newcomers()).
 		Watches(&v1alpha1.ExposedApp{}, r.rivals(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&appsv1.Deployment{}, sameName).
 		Watches(&corev1.Service{}, sameName).
@@ -56,6 +57,20 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 		WatchesRawSource(&reportSource{cache: mgr.GetCache(), matrix: r.Matrix, clock: r.Clock}).
 		WithOptions(options).
 		Complete(r)
+}
+
+// newcomers wakes the ExposedApps that no operator has followed yet. At the start
+// of one, all others can wait for them.
+func newcomers() handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent,
+			queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			app, ok := e.Object.(*v1alpha1.ExposedApp)
+			if ok && app.Status.ObservedGeneration != app.Generation {
+				enqueue(queue, normal, []types.NamespacedName{client.ObjectKeyFromObject(app)})
+			}
+		},
+	}
 }
 
 // sameName wakes the ExposedApp of an object's name, if there is one.
