@@ -83,7 +83,6 @@ import (
 	"sync"
 
 	"k8s.io/klog/v2"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/internal/probe"
 )
@@ -96,7 +95,7 @@ type Prober interface {
 // Agent dials and reports for one node.
 type Agent struct {
 	// Client is as NewClient makes it.
-	Client client.WithWatch
+	Client *Client
 
 	// NodeName is the name of the Node and of its NodeReachability.
 	NodeName string

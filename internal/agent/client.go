@@ -1,40 +1,100 @@
 package agent
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// NewClient returns a client for what an agent needs and no more. It asks the
-// API server for no discovery: there is an agent on every node, and all may
-// start at once.
-func NewClient(config *rest.Config, version string) (client.WithWatch, error) {
-	config = rest.CopyConfig(config)
-	config.UserAgent = v1alpha1.AgentName + "/" + version
-	config.QPS = -1
+// Client talks to the API server about what an agent needs and no more. It asks
+// for no discovery: there is an agent on every node, and all may start at once.
+// It is made of client-go's REST client, since one of controller-runtime would
+// bring every type of Kubernetes along, half of the program and of its memory.
+type Client struct {
+	services, endpointSlices, nodeReachabilities resource
+}
 
+// resource is where to ask for the objects of a kind.
+type resource struct {
+	rest.Interface
+	name       string
+	parameters runtime.ParameterCodec
+	newList    func() runtime.Object
+}
+
+// NewClient returns a client of the API server that config names. The agent's
+// version is for the user agent.
+func NewClient(config *rest.Config, version string) (*Client, error) {
 	scheme := runtime.NewScheme()
-	mapper := meta.NewDefaultRESTMapper(nil)
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("building the scheme: %w", err)
 		}
 	}
-	mapper.Add(corev1.SchemeGroupVersion.WithKind("Service"), meta.RESTScopeNamespace)
-	mapper.Add(discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"), meta.RESTScopeNamespace)
-	mapper.Add(v1alpha1.SchemeGroupVersion.WithKind("NodeReachability"), meta.RESTScopeRoot)
+	config = rest.CopyConfig(config)
+	config.UserAgent = v1alpha1.AgentName + "/" + version
+	config.QPS = -1
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	connection, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("building the HTTP client: %w", err)
+	}
+	var c Client
+	for _, kind := range []struct {
+		resource             *resource
+		version              schema.GroupVersion
+		apiPath, contentType string
+		name                 string
+		newList              func() runtime.Object
+	}{
+		{&c.services, corev1.SchemeGroupVersion, "/api", runtime.ContentTypeProtobuf,
+			"services", func() runtime.Object { return new(corev1.ServiceList) }},
+		{&c.endpointSlices, discoveryv1.SchemeGroupVersion, "/apis", runtime.ContentTypeProtobuf,
+			"endpointslices", func() runtime.Object { return new(discoveryv1.EndpointSliceList) }},
+		{&c.nodeReachabilities, v1alpha1.SchemeGroupVersion, "/apis", runtime.ContentTypeJSON,
+			"nodereachabilities", func() runtime.Object { return new(v1alpha1.NodeReachabilityList) }},
+	} {
+		of := rest.CopyConfig(config)
+		of.GroupVersion, of.APIPath = &kind.version, kind.apiPath
+		of.ContentType, of.AcceptContentTypes = kind.contentType, kind.contentType
+		client, err := rest.RESTClientForConfigAndClient(of, connection)
+		if err != nil {
+			return nil, fmt.Errorf("building the client of %s: %w", kind.name, err)
+		}
+		*kind.resource = resource{client, kind.name, runtime.NewParameterCodec(scheme), kind.newList}
+	}
+	return &c, nil
+}
 
-	return client.NewWithWatch(config, client.Options{
-		Scheme:     scheme,
-		Mapper:     mapper,
-		FieldOwner: v1alpha1.AgentName,
+// ApplyStatus applies the status of the NodeReachability of a node. It takes over
+// fields that others may have set: nobody else has a say in it.
+func (c *Client) ApplyStatus(ctx context.Context, node string, status v1alpha1.NodeReachabilityStatus) error {
+	// A NodeReachability would say that its spec and its metadata are empty.
+	wanted, err := json.Marshal(struct {
+		metav1.TypeMeta `json:",inline"`
+		Metadata        map[string]string               `json:"metadata"`
+		Status          v1alpha1.NodeReachabilityStatus `json:"status"`
+	}{
+		metav1.TypeMeta{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "NodeReachability"},
+		map[string]string{"name": node},
+		status,
 	})
+	if err != nil {
+		return err
+	}
+	return c.nodeReachabilities.Patch(types.ApplyPatchType).
+		Resource(c.nodeReachabilities.name).Name(node).SubResource("status").
+		VersionedParams(&metav1.PatchOptions{FieldManager: v1alpha1.AgentName, Force: new(true)}, c.nodeReachabilities.parameters).
+		Body(wanted).Do(ctx).Error()
 }

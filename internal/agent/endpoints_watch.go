@@ -8,14 +8,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // watchEndpoints keeps l informed of the EndpointSlices of the operator's
 // Services until ctx ends. They carry the labels of their Services.
-func watchEndpoints(ctx context.Context, c client.WithWatch, l *loop) {
-	source := listWatch(c, l, "watch EndpointSlices", managed(),
-		func() client.ObjectList { return new(discoveryv1.EndpointSliceList) })
+func watchEndpoints(ctx context.Context, c *Client, l *loop) {
+	source := listWatch(c.endpointSlices, l, "watch EndpointSlices", managed())
 	reflect(ctx, source, new(discoveryv1.EndpointSlice), endpointStore{l})
 }
 

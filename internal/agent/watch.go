@@ -11,42 +11,41 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
 // watchServices keeps l informed of the operator's Services until ctx ends.
-func watchServices(ctx context.Context, c client.WithWatch, l *loop) {
-	source := listWatch(c, l, "watch Services", managed(),
-		func() client.ObjectList { return new(corev1.ServiceList) })
+func watchServices(ctx context.Context, c *Client, l *loop) {
+	source := listWatch(c.services, l, "watch Services", managed())
 	reflect(ctx, source, new(corev1.Service), serviceStore{l})
 }
 
 // managed selects the operator's Services, and what carries their labels.
-func managed() client.ListOptions {
-	return client.ListOptions{
-		LabelSelector: labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}),
+func managed() metav1.ListOptions {
+	return metav1.ListOptions{
+		LabelSelector: labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}.String(),
 	}
 }
 
 // watchAssignment keeps l informed of the node's NodeReachability until ctx
 // ends.
-func watchAssignment(ctx context.Context, c client.WithWatch, node string, l *loop) {
-	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, node)
-	source := listWatch(c, l, "watch the NodeReachability", client.ListOptions{FieldSelector: selector},
-		func() client.ObjectList { return new(v1alpha1.NodeReachabilityList) })
+func watchAssignment(ctx context.Context, c *Client, node string, l *loop) {
+	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, node).String()
+	source := listWatch(c.nodeReachabilities, l, "watch the NodeReachability", metav1.ListOptions{FieldSelector: selector})
 	reflect(ctx, source, new(v1alpha1.NodeReachability), assignmentStore{l})
 }
 
 // reflect brings every change of source to store. Reflectors without an informer
 // keep no copy of the objects, and say up to which resourceVersion everything
 // has been seen.
-func reflect(ctx context.Context, source cache.ListerWatcher, example client.Object, store cache.ReflectorStore) {
+func reflect(ctx context.Context, source cache.ListerWatcher, example runtime.Object, store cache.ReflectorStore) {
 	cache.NewReflectorWithOptions(source, example, store, cache.ReflectorOptions{
 		// The default of up to a minute would keep an agent blind for long after
 		// an outage of the API server. On larger clusters listWatch adds to it.
@@ -54,16 +53,13 @@ func reflect(ctx context.Context, source cache.ListerWatcher, example client.Obj
 	}).RunWithContext(ctx)
 }
 
-// listWatch lists and watches for l what newList holds and selection selects. It
-// logs outages, about which a reflector keeps silent while the API server refuses
-// connections, and spreads over time what all agents would do at once after one.
-func listWatch(
-	c client.WithWatch, l *loop, action string, selection client.ListOptions, newList func() client.ObjectList,
-) *cache.ListWatch {
-	selected := func(options metav1.ListOptions) *client.ListOptions {
-		o := selection
-		o.Raw, o.Limit, o.Continue = &options, options.Limit, options.Continue
-		return &o
+// listWatch lists and watches for l what selection selects of r. It logs outages,
+// about which a reflector keeps silent while the API server refuses connections, and
+// spreads over time what all agents would do at once after one.
+func listWatch(r resource, l *loop, action string, selection metav1.ListOptions) *cache.ListWatch {
+	selected := func(options metav1.ListOptions) *rest.Request {
+		options.LabelSelector, options.FieldSelector = selection.LabelSelector, selection.FieldSelector
+		return r.Get().Resource(r.name).VersionedParams(&options, r.parameters)
 	}
 	outage := outage{action: action}
 	noted := func(ctx context.Context, err error) error {
@@ -80,11 +76,12 @@ func listWatch(
 	}
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			list := newList()
-			return list, noted(ctx, c.List(ctx, list, selected(options)))
+			list := r.newList()
+			return list, noted(ctx, selected(options).Do(ctx).Into(list))
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			w, err := c.Watch(ctx, newList(), selected(options))
+			options.Watch = true
+			w, err := selected(options).Watch(ctx)
 			return w, noted(ctx, err)
 		},
 	}
@@ -115,7 +112,7 @@ func (s serviceStore) Update(obj any) error {
 
 func (s serviceStore) Delete(obj any) error {
 	svc := obj.(*corev1.Service)
-	key, version := client.ObjectKeyFromObject(svc), svc.ResourceVersion
+	key, version := types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}, svc.ResourceVersion
 	s.loop.post(func(now time.Duration) { s.loop.remove(now, key, version) })
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/exposedapp/exposedapp/internal/agent"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/report"
 )
@@ -30,8 +31,10 @@ type fleetActor struct {
 	began  time.Time
 	spread time.Duration
 	news   chan func(now time.Duration)
-	client client.WithWatch
-	jobs   chan writing
+	client *agent.Client
+	// watcher is a client of theirs that watches for all of them.
+	watcher client.WithWatch
+	jobs    chan writing
 	// reports counts those that were written, and largest is the size of the
 	// largest object that was seen, in bytes.
 	reports, largest int
@@ -63,7 +66,18 @@ func playFleet(ctx context.Context, arguments []string) error {
 		return err
 	}
 	f := newFleetActor(time.Duration(spread * float64(time.Second)))
-	if f.client, err = agentsClient(); err != nil {
+	config, err := agentsConfig()
+	if err != nil {
+		return err
+	}
+	if f.client, err = agent.NewClient(config, "bench"); err != nil {
+		return err
+	}
+	scheme, err := newScheme()
+	if err != nil {
+		return err
+	}
+	if f.watcher, err = client.NewWithWatch(config, client.Options{Scheme: scheme}); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)

@@ -27,13 +27,13 @@ func (f *fleetActor) watch(ctx context.Context, group *errgroup.Group) {
 	managed := client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}
 	group.Go(func() error {
 		generations := make(map[string]int64)
-		return follow(ctx, f.client, func() client.ObjectList { return &v1alpha1.NodeReachabilityList{} },
+		return follow(ctx, f.watcher, func() client.ObjectList { return &v1alpha1.NodeReachabilityList{} },
 			func(event watch.EventType, object client.Object) {
 				f.noteReachability(ctx, event, object.(*v1alpha1.NodeReachability), generations)
 			}, nil)
 	})
 	group.Go(func() error {
-		return follow(ctx, f.client, func() client.ObjectList { return &corev1.ServiceList{} },
+		return follow(ctx, f.watcher, func() client.ObjectList { return &corev1.ServiceList{} },
 			func(event watch.EventType, object client.Object) {
 				f.noteService(ctx, event, object.(*corev1.Service))
 			}, func(version string) {
@@ -41,7 +41,7 @@ func (f *fleetActor) watch(ctx context.Context, group *errgroup.Group) {
 			}, managed)
 	})
 	group.Go(func() error {
-		return follow(ctx, f.client, func() client.ObjectList { return &discoveryv1.EndpointSliceList{} },
+		return follow(ctx, f.watcher, func() client.ObjectList { return &discoveryv1.EndpointSliceList{} },
 			func(event watch.EventType, object client.Object) {
 				f.noteEndpoints(ctx, event, object.(*discoveryv1.EndpointSlice))
 			}, nil, managed)

@@ -9,13 +9,11 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	applyv1alpha1 "github.com/exposedapp/exposedapp/api/v1alpha1/applyconfiguration/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/agent"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/probe"
 	"github.com/exposedapp/exposedapp/internal/report"
@@ -71,8 +69,7 @@ func (f *fleetActor) write(ctx context.Context) error {
 func (f *fleetActor) apply(ctx context.Context, job writing) error {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, onNode{}, job.node), writeTimeout)
 	defer cancel()
-	wanted := applyv1alpha1.NodeReachability(job.node).WithStatus(report.Configuration(job.status))
-	return f.client.Status().Apply(ctx, wanted, client.ForceOwnership)
+	return f.client.ApplyStatus(ctx, job.node, job.status)
 }
 
 func (f *fleetActor) finishWrite(a *simulated, now time.Duration, err error) {
@@ -208,17 +205,17 @@ func (f *fleetActor) statistics(a *simulated, now time.Duration) *v1alpha1.Probe
 // onNode is the key in a context for the node whose agent makes a request.
 type onNode struct{}
 
-// agentsClient returns the client of an agent, which is that of every agent of the
-// fleet: each request impersonates the one on the node that its context names, as
-// the API server would know it by its token. Roles and policies are those of real
-// ones.
-func agentsClient() (client.WithWatch, error) {
+// agentsConfig returns the configuration of every agent of the fleet: each request
+// impersonates the one on the node that its context names, as the API server would
+// know it by its token. Roles and policies are those of real ones.
+func agentsConfig() (*rest.Config, error) {
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return nil, err
 	}
+	config.UserAgent = v1alpha1.AgentName + "/bench"
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &asAgent{next} })
-	return agent.NewClient(config, "bench")
+	return config, nil
 }
 
 type asAgent struct{ next http.RoundTripper }
