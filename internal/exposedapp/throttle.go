@@ -1,6 +1,7 @@
 package exposedapp
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -28,9 +29,11 @@ const (
 	steadyTime = 5 * time.Second
 
 	// rewordPause is the least time between two changes of a status by which as
-	// many nodes answer as before, beyond rewordBurst.
-	rewordPause = 8 * time.Second
-	rewordBurst = 8
+	// many nodes answer as before, beyond rewordBurst. Changes of messages alone
+	// leave reasonBurst of these for changes of reasons.
+	rewordPause = 6 * time.Second
+	rewordBurst = 6
+	reasonBurst = 3
 )
 
 // throttle holds back writes of statuses that follow what is found, not what is
@@ -44,7 +47,7 @@ type throttle struct {
 // turn is when an app may write its status. Times are zero where there is none.
 type turn struct {
 	rewords *rate.Limiter
-	// at is when the status that waits may be written.
+	// at is the app's turn among all, while a status waits.
 	at time.Time
 	// better is since when more nodes answer than the status says.
 	better time.Time
@@ -82,15 +85,40 @@ func (t *throttle) wait(
 	}
 	if app.at.IsZero() {
 		app.at = now.Add(t.all.ReserveN(now, 1).DelayFrom(now))
-		if change == 0 && before.Replicas == next.Replicas && before.ReadyReplicas == next.ReadyReplicas {
-			app.at = later(app.at, now.Add(app.rewords.ReserveN(now, 1).DelayFrom(now)))
-		}
 	}
-	if left := app.at.Sub(now); left > 0 {
+	left := app.at.Sub(now)
+	reword := change == 0 && before.Replicas == next.Replicas && before.ReadyReplicas == next.ReadyReplicas
+	if reword {
+		left = max(left, app.rewording(before, next, now))
+	}
+	if left > 0 {
 		return left
+	}
+	if reword {
+		app.rewords.AllowN(now, 1)
 	}
 	app.at, app.better = time.Time{}, time.Time{}
 	return 0
+}
+
+// rewording returns how long the app has to wait for what changes no more than
+// words. It takes nothing yet: by then there may be more to tell.
+func (a *turn) rewording(before, next *v1alpha1.ExposedAppStatus, now time.Time) time.Duration {
+	needed := 1.0
+	if sameReasons(before, next) {
+		needed += reasonBurst
+	}
+	missing := needed - a.rewords.TokensAt(now)
+	return time.Duration(missing * float64(rewordPause))
+}
+
+// sameReasons tells whether two statuses give the same reasons, in whatever words.
+func sameReasons(before, next *v1alpha1.ExposedAppStatus) bool {
+	return slices.EqualFunc(before.Conditions, next.Conditions, func(a, b metav1.Condition) bool {
+		return a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason
+	}) && slices.EqualFunc(before.Nodes, next.Nodes, func(a, b v1alpha1.NodeVerdict) bool {
+		return a.Node == b.Node && a.Family == b.Family && a.State == b.State && a.Reason == b.Reason
+	})
 }
 
 // follow takes note of whether more nodes answer than the status says, and
@@ -143,11 +171,4 @@ func answering(status *v1alpha1.ExposedAppStatus) int32 {
 		return 0
 	}
 	return 2*status.Reachability.Reachable - status.Reachability.Expected
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }

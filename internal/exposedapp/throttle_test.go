@@ -51,6 +51,7 @@ func TestANodeThatGoesToAndFroIsWrittenSeldom(t *testing.T) {
 		"one of three nodes": {settledStatus(1, 2), settledStatus(1, 3)},
 		"all of them":        {settledStatus(1, 0), settledStatus(1, 3)},
 		"one or another":     {settledStatus(1, 2), reworded(settledStatus(1, 2))},
+		"for other reasons":  {settledStatus(1, 2), forAnotherReason(settledStatus(1, 2))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -88,6 +89,40 @@ func TestTheFirstRecoveriesDoNotWait(t *testing.T) {
 func reworded(status *v1alpha1.ExposedAppStatus) *v1alpha1.ExposedAppStatus {
 	status.Conditions[0].Message = "other words"
 	return status
+}
+
+func forAnotherReason(status *v1alpha1.ExposedAppStatus) *v1alpha1.ExposedAppStatus {
+	status.Conditions[0].Reason = "Another"
+	return status
+}
+
+func TestWordsHoldUpNothingElse(t *testing.T) {
+	const talk = time.Minute
+	ill := settledStatus(1, 2)
+	for name, tc := range map[string]struct {
+		news   *v1alpha1.ExposedAppStatus
+		atOnce bool
+	}{
+		"a node less":    {settledStatus(1, 1), true},
+		"another reason": {forAnotherReason(settledStatus(1, 2)), true},
+		"other words":    {reworded(settledStatus(1, 2)), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, words := NewWithT(t), 0
+			written := play(newThrottle(), ill, time.Second, 2*talk, func(at time.Duration) *v1alpha1.ExposedAppStatus {
+				if at >= talk+500*time.Millisecond {
+					return tc.news
+				}
+				status := settledStatus(1, 2)
+				status.Conditions[0].Message = fmt.Sprint(words)
+				words++
+				return status
+			})
+			last := written[len(written)-1]
+			g.Expect(last).To(And(BeNumerically(">", talk), BeNumerically("<=", talk+rewordPause+time.Second)))
+			g.Expect(last <= talk+time.Second).To(Equal(tc.atOnce))
+		})
+	}
 }
 
 func TestWhatDoesNotWait(t *testing.T) {
