@@ -96,6 +96,10 @@ func attribute(verdict *v1alpha1.NodeVerdict, endpoints Endpoints, settled func(
 	case answers && len(endpoints[verdict.Family]) == 0 && settled():
 		verdict.State = v1alpha1.NodeUnreachable
 		verdict.Reason, verdict.Message = v1alpha1.ReasonNotServed, notServed
+	case answers && len(endpoints[verdict.Family]) == 0:
+		// The answers may be from before the last pod went.
+		verdict.State = v1alpha1.NodeUnknown
+		verdict.Reason, verdict.Message = v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
 	}
 }
 

@@ -161,10 +161,10 @@ func TestVerdict(t *testing.T) {
 			reports: reports(answers("b"), answers("c")),
 			want:    v1alpha1.NodeVerdict{State: "Unreachable", Expected: true, Reason: "NotServed", Observers: "2/2"},
 		},
-		"but not until every word is newer than the last pod's end": {
+		"which nobody can tell until every word is newer than the last pod's end": {
 			app:     noEndpoints,
 			reports: reports(answers("b"), answers("c")), at: 14 * time.Second,
-			want: v1alpha1.NodeVerdict{State: "Reachable", Expected: true, Observers: "2/2"},
+			want: v1alpha1.NodeVerdict{State: "Unknown", Expected: true, Reason: "NoReadyEndpoints", Observers: "2/2"},
 		},
 		"a pod on its way out still serves": {
 			app:     onlyLeaving,
