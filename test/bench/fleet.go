@@ -14,13 +14,23 @@ import (
 // largeCluster measures a cluster of the largest size that Kubernetes supports,
 // with an app on every node port of the default range.
 func largeCluster(ctx context.Context, b *bench) error {
-	nodes, apps := pick(b, 5000, 12), pick(b, portCount, 6)
+	// Agents that all start at once would also write at once ever after, but for
+	// their jitter. Those of a DaemonSet do not.
+	return clusterOf(ctx, b, 5000, portCount, 150*time.Second)
+}
+
+// mediumCluster measures the same of one that a small machine can play with ease.
+func mediumCluster(ctx context.Context, b *bench) error {
+	return clusterOf(ctx, b, 500, 500, 15*time.Second)
+}
+
+// clusterOf measures a cluster of a size, of which the agents start within spread.
+func clusterOf(ctx context.Context, b *bench, nodes, apps int, spread time.Duration) error {
+	nodes, apps, spread = pick(b, nodes, 12), pick(b, apps, 6), pick(b, spread, time.Second)
 	if err := probesPerApp(b, apps); err != nil {
 		return err
 	}
-	// Agents that all start at once would also write at once ever after, but for
-	// their jitter. Those of a DaemonSet do not.
-	s, err := newStage(ctx, b, nodes, apps, pick(b, 150*time.Second, time.Second))
+	s, err := newStage(ctx, b, nodes, apps, spread)
 	if err != nil {
 		return err
 	}
@@ -40,7 +50,7 @@ func largeCluster(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.report("fleet_operator_resident_end_mib", "MiB", resident/(1<<20))
+	b.report(b.name+"_operator_resident_end_mib", "MiB", resident/(1<<20))
 	if err := s.sizes(); err != nil {
 		return err
 	}
@@ -65,7 +75,7 @@ func probesPerApp(b *bench, apps int) error {
 		b.logf("%d nodes: %.1f probes per second of an app", n, probes)
 		most = max(most, probes)
 	}
-	b.report("fleet_probes_per_app", "1/s", most)
+	b.report(b.name+"_probes_per_app", "1/s", most)
 	return nil
 }
 
@@ -87,7 +97,7 @@ func (s *stage) observers(ctx context.Context) error {
 	for i := range reachabilities {
 		counts = append(counts, float64(dialledBy[reachabilities[i].Name]))
 	}
-	s.report("fleet_observers", "", counts...)
+	s.report(s.name+"_observers", "", counts...)
 	return nil
 }
 
@@ -133,11 +143,11 @@ func (s *stage) calm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.report("fleet_steady_writes_per_second", "1/s", float64(len(written))/seconds)
-	s.report("fleet_steady_peak", "1/s", peak(written))
-	s.report("fleet_steady_cr_writes", "", float64(count(written, writesApp)))
-	s.report("fleet_operator_cpu", "cores", (after-cpu).Seconds()/seconds)
-	s.report("fleet_operator_resident_mib", "MiB", resident...)
+	s.report(s.name+"_steady_writes_per_second", "1/s", float64(len(written))/seconds)
+	s.report(s.name+"_steady_peak", "1/s", peak(written))
+	s.report(s.name+"_steady_cr_writes", "", float64(count(written, writesApp)))
+	s.report(s.name+"_operator_cpu", "cores", (after-cpu).Seconds()/seconds)
+	s.report(s.name+"_operator_resident_mib", "MiB", resident...)
 	return nil
 }
 
@@ -152,9 +162,9 @@ func (s *stage) sizes() error {
 		return err
 	}
 	whole, bare := s.verdicts.sizes()
-	s.report("fleet_app_bytes", "B", float64(bare))
-	s.report("fleet_app_bytes_with_managed_fields", "B", float64(whole))
-	s.report("fleet_report_bytes", "B", float64(state.Largest))
+	s.report(s.name+"_app_bytes", "B", float64(bare))
+	s.report(s.name+"_app_bytes_with_managed_fields", "B", float64(whole))
+	s.report(s.name+"_report_bytes", "B", float64(state.Largest))
 	return nil
 }
 
@@ -176,13 +186,13 @@ func (s *stage) join(ctx context.Context) error {
 	if right, err := s.verdicts.awaitRight(ctx, 10*time.Minute); err != nil {
 		s.logf("a node joined: %s", err)
 	} else {
-		s.report("fleet_node_joins_right_after", "s", right.Sub(began).Seconds())
+		s.report(s.name+"_node_joins_right_after", "s", right.Sub(began).Seconds())
 	}
 	written, err := s.written(begun)
 	if err != nil {
 		return err
 	}
-	s.report("fleet_lists_changed", "", float64(count(written, func(r request) bool {
+	s.report(s.name+"_lists_changed", "", float64(count(written, func(r request) bool {
 		return r.resource == "nodereachabilities" && r.agent == v1alpha1.OperatorName
 	})))
 	return nil

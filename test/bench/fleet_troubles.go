@@ -52,10 +52,10 @@ func (s *stage) endure(ctx context.Context, t trouble) error {
 		if err != nil {
 			return err
 		}
-		s.report("fleet_"+half.name+"_right_after", "s", took.Seconds())
-		s.report("fleet_"+half.name+"_peak", "1/s", peak(written))
-		s.report("fleet_"+half.name+"_app_writes", "", float64(count(written, writesApp)))
-		s.report("fleet_"+half.name+"_reports", "", float64(count(written, func(r request) bool {
+		s.report(s.name+"_"+half.name+"_right_after", "s", took.Seconds())
+		s.report(s.name+"_"+half.name+"_peak", "1/s", peak(written))
+		s.report(s.name+"_"+half.name+"_app_writes", "", float64(count(written, writesApp)))
+		s.report(s.name+"_"+half.name+"_reports", "", float64(count(written, func(r request) bool {
 			return r.resource == "nodereachabilities/status"
 		})))
 	}

@@ -36,6 +36,7 @@ func benchmarks() []benchmark {
 		{"agent", isolated},
 		{"blackhole", isolated},
 		{"fleet", largeCluster},
+		{"fleet_medium", mediumCluster},
 		{"flapping", flapping},
 	}
 }
