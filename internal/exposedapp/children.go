@@ -38,11 +38,11 @@ func (r *Reconciler) applyDeployment(ctx context.Context, app *v1alpha1.ExposedA
 	if live == nil {
 		wanted.WithResourceVersion(noResourceVersion)
 	} else {
-		applied, err := appsv1ac.ExtractDeployment(live, v1alpha1.OperatorName)
+		same, err := asWanted(live, wanted, appsv1ac.ExtractDeployment)
 		if err != nil {
 			return refused(kind, err)
 		}
-		if equality.Semantic.DeepEqual(applied, wanted) {
+		if same {
 			r.verified.compared(kind, declared, live)
 			return nil
 		}
@@ -72,11 +72,11 @@ func (r *Reconciler) applyService(ctx context.Context, app *v1alpha1.ExposedApp)
 	if live == nil {
 		wanted.WithResourceVersion(noResourceVersion)
 	} else {
-		applied, err := corev1ac.ExtractService(live, v1alpha1.OperatorName)
+		same, err := asWanted(live, wanted, corev1ac.ExtractService)
 		if err != nil {
 			return refused(kind, err)
 		}
-		if equality.Semantic.DeepEqual(applied, wanted) {
+		if same {
 			r.verified.compared(kind, declared, live)
 			return nil
 		}
@@ -92,6 +92,17 @@ func (r *Reconciler) applyService(ctx context.Context, app *v1alpha1.ExposedApp)
 	}
 	r.verified.applied(client.ObjectKeyFromObject(app), kind, declared, wanted.UID, wanted.ResourceVersion)
 	return nil
+}
+
+// asWanted tells whether what the operator applied to a child is what it wants.
+func asWanted[L client.Object, W any](
+	live L, wanted W, extract func(live L, fieldManager string) (W, error),
+) (bool, error) {
+	if plainlyAsWanted(live, wanted) {
+		return true, nil
+	}
+	applied, err := extract(live, v1alpha1.OperatorName)
+	return err == nil && equality.Semantic.DeepEqual(applied, wanted), err
 }
 
 // get reads a child from the cache. It returns nil for one that does not exist,

@@ -1,0 +1,213 @@
+package exposedapp
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/applyconfigurations"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/gen"
+)
+
+// tree returns an object as JSON has it.
+func tree(g *WithT, object any) map[string]any {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	g.Expect(err).NotTo(HaveOccurred())
+	return content
+}
+
+// appliedFields are those that the API server notes of an apply.
+func appliedFields(g *WithT, wanted map[string]any) *fieldpath.Set {
+	object, err := applyconfigurations.NewTypeConverter(scheme.Scheme).
+		ObjectToTyped(&unstructured.Unstructured{Object: wanted})
+	g.Expect(err).NotTo(HaveOccurred())
+	fields, err := object.ToFieldSet()
+	g.Expect(err).NotTo(HaveOccurred())
+	return fields.Difference(fieldpath.NewSet(
+		fieldpath.MakePathOrDie("apiVersion"), fieldpath.MakePathOrDie("kind"),
+		fieldpath.MakePathOrDie("metadata", "name"), fieldpath.MakePathOrDie("metadata", "namespace"),
+	))
+}
+
+// readInto reads an object of which the operator owns some fields.
+func readInto(g *WithT, content map[string]any, fields *fieldpath.Set, object client.Object) error {
+	text, err := fields.ToJSON()
+	g.Expect(err).NotTo(HaveOccurred())
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, object); err != nil {
+		return err
+	}
+	object.SetManagedFields([]metav1.ManagedFieldsEntry{
+		{Manager: "other", Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: metav1.NewFieldsV1(`{"f:status":{}}`)},
+		{
+			Manager: v1alpha1.OperatorName, Operation: metav1.ManagedFieldsOperationApply,
+			FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(string(text)),
+		},
+	})
+	return nil
+}
+
+// ownedApps are apps whose children have much and little in them.
+func ownedApps() []*v1alpha1.ExposedApp {
+	return []*v1alpha1.ExposedApp{
+		gen.ExposedApp("web", gen.WithIdentity("9f3c", 1)),
+		gen.ExposedApp("web", gen.WithIdentity("9f3c", 1), gen.WithNodePort(31000), everything),
+	}
+}
+
+func TestPlainlyAsWanted(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*appsv1.Deployment)
+		want   bool
+	}{
+		"as it was": {func(*appsv1.Deployment) {}, true},
+		"with what others add": {func(d *appsv1.Deployment) {
+			d.Labels["team"] = "blue"
+			d.OwnerReferences = append([]metav1.OwnerReference{{UID: "other"}}, d.OwnerReferences...)
+			pod := &d.Spec.Template.Spec
+			pod.SchedulerName = "mine"
+			pod.Containers = append([]corev1.Container{{Name: "sidecar"}}, pod.Containers...)
+			d.Status.Replicas = 3
+		}, true},
+		"another value":     {func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(7)) }, false},
+		"a value that went": {func(d *appsv1.Deployment) { d.Spec.Replicas = nil }, false},
+		"another in the list": {func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.Containers[0].Args = append(d.Spec.Template.Spec.Containers[0].Args, "--more")
+		}, false},
+		"another selector": {func(d *appsv1.Deployment) { d.Spec.Selector.MatchLabels["more"] = "1" }, false},
+		"another order": {func(d *appsv1.Deployment) {
+			env := d.Spec.Template.Spec.Containers[0].Env
+			env[0], env[1] = env[1], env[0]
+		}, false},
+		"an item twice": {func(d *appsv1.Deployment) {
+			container := &d.Spec.Template.Spec.Containers[0]
+			container.Env = append(container.Env, corev1.EnvVar{Name: container.Env[0].Name, Value: "other"})
+		}, false},
+		"another container": {func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Name = "other" }, false},
+		"a field that was taken away": {func(d *appsv1.Deployment) {
+			d.ManagedFields[1].FieldsV1 = metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{}}}`)
+		}, false},
+		"fields of no known form": {func(d *appsv1.Deployment) {
+			d.ManagedFields[1].FieldsV1 = metav1.NewFieldsV1(`{"f:spec":{"f:template":{"i:0":{"v:1":[]}}}}`)
+		}, false},
+		"fields applied by another": {func(d *appsv1.Deployment) { d.ManagedFields[1].Manager = "other" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			wanted, live := deployment(ownedApps()[1]), &appsv1.Deployment{}
+			g.Expect(readInto(g, tree(g, wanted), appliedFields(g, tree(g, wanted)), live)).To(Succeed())
+			tc.change(live)
+			g.Expect(plainlyAsWanted(live, wanted)).To(Equal(tc.want))
+		})
+	}
+}
+
+// A yes saves an extraction, so it must never be said where that says no. Objects
+// and the fields that are owned of them are changed at random.
+func TestPlainlyAsWantedKeepsToExtraction(t *testing.T) {
+	g := NewWithT(t)
+	chance := rand.New(rand.NewPCG(1, 2))
+	said, extracted := map[bool]int{}, map[bool]int{}
+	for range 3000 {
+		app := ownedApps()[chance.IntN(2)]
+		if chance.IntN(2) == 0 {
+			compareOnce(g, chance, deployment(app), &appsv1.Deployment{}, appsv1ac.ExtractDeployment, said, extracted)
+		} else {
+			compareOnce(g, chance, service(app, 31000), &corev1.Service{}, corev1ac.ExtractService, said, extracted)
+		}
+	}
+	g.Expect(said[true]).To(BeNumerically(">", 300))
+	g.Expect(extracted[false]).To(BeNumerically(">", 300))
+	g.Expect(said[true]).To(BeNumerically(">", extracted[true]*9/10), "most of what is as wanted is plainly so")
+}
+
+func compareOnce[L client.Object, W any](
+	g *WithT, chance *rand.Rand, wanted W, live L, extract func(L, string) (W, error), said, extracted map[bool]int,
+) {
+	content := tree(g, wanted)
+	fields := appliedFields(g, tree(g, wanted))
+	for range chance.IntN(3) {
+		disturb(chance, content)
+	}
+	// A child is found by its name.
+	for _, identity := range [][]string{{"apiVersion"}, {"kind"}, {"metadata", "name"}, {"metadata", "namespace"}} {
+		value, _, _ := unstructured.NestedString(tree(g, wanted), identity...)
+		if unstructured.SetNestedField(content, value, identity...) != nil {
+			return
+		}
+	}
+	if chance.IntN(4) == 0 {
+		fields = withoutOne(chance, fields)
+	}
+	if readInto(g, content, fields, live) != nil {
+		return
+	}
+	found, err := extract(live, v1alpha1.OperatorName)
+	same := err == nil && equality.Semantic.DeepEqual(found, wanted)
+	plainly := plainlyAsWanted(live, wanted)
+	g.Expect(plainly && !same).To(BeFalse(), "%v, owned %v", content, fields)
+	said[plainly]++
+	extracted[same]++
+}
+
+// withoutOne returns all fields but one.
+func withoutOne(chance *rand.Rand, fields *fieldpath.Set) *fieldpath.Set {
+	paths := slices.Collect(fields.All())
+	gone := paths[chance.IntN(len(paths))].Copy()
+	return fields.Difference(fieldpath.NewSet(gone))
+}
+
+// disturb changes something, somewhere below.
+func disturb(chance *rand.Rand, content map[string]any) {
+	if len(content) == 0 {
+		return
+	}
+	name := slices.Sorted(maps.Keys(content))[chance.IntN(len(content))]
+	switch value := content[name].(type) {
+	case map[string]any:
+		if chance.IntN(10) > 0 {
+			disturb(chance, value)
+			return
+		}
+	case []any:
+		i := chance.IntN(len(value))
+		item, ok := value[i].(map[string]any)
+		switch chance.IntN(4) {
+		case 0:
+			content[name] = slices.Concat(value, value[i:i+1])
+		case 1:
+			value[0], value[i] = value[i], value[0]
+		default:
+			if ok {
+				disturb(chance, item)
+			}
+		}
+		return
+	case string:
+		content[name] = value + "1"
+		return
+	case int64:
+		content[name] = value + 1
+		return
+	}
+	switch chance.IntN(2) {
+	case 0:
+		delete(content, name)
+	default:
+		content["added"+name] = "1"
+	}
+}
