@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -40,6 +41,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 			return err
 		}
 	}
+	if err := fillTogether(ctx, mgr.GetCache()); err != nil {
+		return err
+	}
 	r.throttle, r.verified = newThrottle(), newVerified()
 	sameName := handler.EnqueueRequestsFromMapFunc(r.sameName)
 	// A child carries the ExposedApp's name, whoever owns it: a foreign one of
@@ -57,6 +61,20 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 		WatchesRawSource(&reportSource{cache: mgr.GetCache(), matrix: r.Matrix, clock: r.Clock}).
 		WithOptions(options).
 		Complete(r)
+}
+
+// fillTogether has all caches filled at the same time. A manager begins with those
+// that are asked for before it starts, and would come to the others after them.
+func fillTogether(ctx context.Context, informers cache.Cache) error {
+	for _, object := range []client.Object{
+		&v1alpha1.ExposedApp{}, &v1alpha1.NodeReachability{},
+		&appsv1.Deployment{}, &corev1.Service{}, &corev1.Node{}, &discoveryv1.EndpointSlice{},
+	} {
+		if _, err := informers.GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // newcomers wakes the ExposedApps that no operator has followed yet. At the start
