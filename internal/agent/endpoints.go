@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +23,8 @@ const (
 
 // endpoints is what an agent keeps of an EndpointSlice.
 type endpoints struct {
+	// slice is its name.
+	slice   string
 	service types.NamespacedName
 
 	// sum stands for the set of ready or serving endpoints. That of several
@@ -39,7 +42,7 @@ func endpointsOf(slice *discoveryv1.EndpointSlice) (endpoints, bool) {
 	if name == "" || slice.AddressType == discoveryv1.AddressTypeFQDN {
 		return endpoints{}, false
 	}
-	e := endpoints{service: types.NamespacedName{Namespace: slice.Namespace, Name: name}}
+	e := endpoints{slice: slice.Name, service: types.NamespacedName{Namespace: slice.Namespace, Name: name}}
 	port := portOf(slice)
 	for _, endpoint := range slice.Endpoints {
 		if len(endpoint.Addresses) == 0 {
@@ -79,36 +82,40 @@ func portOf(slice *discoveryv1.EndpointSlice) uint16 {
 }
 
 // setEndpoints takes a new or changed EndpointSlice.
-func (s *schedule) setEndpoints(now time.Duration, slice string, e endpoints) {
-	before := sumOf(s.endpoints[e.service])
+func (s *schedule) setEndpoints(now time.Duration, e endpoints) {
 	if s.endpoints == nil {
-		s.endpoints = map[types.NamespacedName]map[string]endpoints{}
+		s.endpoints = map[types.NamespacedName][]endpoints{}
 	}
-	if s.endpoints[e.service] == nil {
-		s.endpoints[e.service] = map[string]endpoints{}
-	}
-	s.endpoints[e.service][slice] = e
+	before := sumOf(s.endpoints[e.service])
+	s.endpoints[e.service] = append(s.otherEndpoints(e), e)
 	if sumOf(s.endpoints[e.service]) != before {
 		s.stir(now, e.service)
 	}
 }
 
-// deleteEndpoints takes the end of an EndpointSlice of a Service.
-func (s *schedule) deleteEndpoints(now time.Duration, slice string, service types.NamespacedName) {
-	slices := s.endpoints[service]
-	before := sumOf(slices)
-	delete(slices, slice)
-	if sumOf(slices) != before {
-		s.stir(now, service)
+// deleteEndpoints takes the end of an EndpointSlice.
+func (s *schedule) deleteEndpoints(now time.Duration, e endpoints) {
+	before := sumOf(s.endpoints[e.service])
+	left := s.otherEndpoints(e)
+	if sumOf(left) != before {
+		s.stir(now, e.service)
 	}
-	if len(slices) == 0 {
-		delete(s.endpoints, service)
+	if len(left) == 0 {
+		delete(s.endpoints, e.service)
+		return
 	}
+	s.endpoints[e.service] = left
+}
+
+// otherEndpoints takes the EndpointSlice of e out of those of its Service. Nearly
+// always there is one.
+func (s *schedule) otherEndpoints(e endpoints) []endpoints {
+	return slices.DeleteFunc(s.endpoints[e.service], func(other endpoints) bool { return other.slice == e.slice })
 }
 
 // replaceEndpoints takes all EndpointSlices there are. The first time that tells
 // of no change.
-func (s *schedule) replaceEndpoints(now time.Duration, all map[types.NamespacedName]map[string]endpoints) {
+func (s *schedule) replaceEndpoints(now time.Duration, all map[types.NamespacedName][]endpoints) {
 	before := s.endpoints
 	s.endpoints = all
 	if before == nil {
@@ -121,8 +128,8 @@ func (s *schedule) replaceEndpoints(now time.Duration, all map[types.NamespacedN
 	}
 }
 
-func sumOf(slices map[string]endpoints) (sum uint64) {
-	for _, e := range slices {
+func sumOf(all []endpoints) (sum uint64) {
+	for _, e := range all {
 		sum += e.sum
 	}
 	return sum

@@ -25,39 +25,25 @@ var _ cache.TransformingStore = endpointStore{}
 func (s endpointStore) Add(obj any) error { return s.Update(obj) }
 
 func (s endpointStore) Update(obj any) error {
-	slice := obj.(*discoveryv1.EndpointSlice)
-	e, ok := endpointsOf(slice)
-	if !ok {
-		return nil
+	if e, ok := endpointsOf(obj.(*discoveryv1.EndpointSlice)); ok {
+		s.loop.post(func(now time.Duration) { s.loop.schedule.setEndpoints(now, e) })
 	}
-	name := slice.Name
-	s.loop.post(func(now time.Duration) { s.loop.schedule.setEndpoints(now, name, e) })
 	return nil
 }
 
 func (s endpointStore) Delete(obj any) error {
-	slice := obj.(*discoveryv1.EndpointSlice)
-	e, ok := endpointsOf(slice)
-	if !ok {
-		return nil
+	if e, ok := endpointsOf(obj.(*discoveryv1.EndpointSlice)); ok {
+		s.loop.post(func(now time.Duration) { s.loop.schedule.deleteEndpoints(now, e) })
 	}
-	name := slice.Name
-	s.loop.post(func(now time.Duration) { s.loop.schedule.deleteEndpoints(now, name, e.service) })
 	return nil
 }
 
 func (s endpointStore) Replace(objs []any, _ string) error {
-	all := map[types.NamespacedName]map[string]endpoints{}
+	all := make(map[types.NamespacedName][]endpoints, len(objs))
 	for _, obj := range objs {
-		slice := obj.(*discoveryv1.EndpointSlice)
-		e, ok := endpointsOf(slice)
-		if !ok {
-			continue
+		if e, ok := endpointsOf(obj.(*discoveryv1.EndpointSlice)); ok {
+			all[e.service] = append(all[e.service], e)
 		}
-		if all[e.service] == nil {
-			all[e.service] = map[string]endpoints{}
-		}
-		all[e.service][slice.Name] = e
 	}
 	s.loop.post(func(now time.Duration) { s.loop.schedule.replaceEndpoints(now, all) })
 	return nil

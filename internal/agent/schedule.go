@@ -168,9 +168,9 @@ type schedule struct {
 	// sweepable is when a doubt may next make pairs due.
 	sweepable time.Duration
 
-	// endpoints are by Service and name of the EndpointSlice, nil until all have
-	// been listed, and stirs is when to probe ports because theirs changed.
-	endpoints map[types.NamespacedName]map[string]endpoints
+	// endpoints are by Service, nil until all have been listed, and stirs is when
+	// to probe ports because theirs changed.
+	endpoints map[types.NamespacedName][]endpoints
 	stirs     map[uint16]time.Duration
 	tracking  tracking
 
