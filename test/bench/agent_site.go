@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -20,7 +18,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
@@ -72,7 +69,7 @@ func newSite(ctx context.Context, b *bench, size siteSize) (*site, error) {
 	if err := s.expose(ctx); err != nil {
 		return nil, err
 	}
-	if s.environment, err = agentEnvironment(); err != nil {
+	if s.environment, err = environment("agent", "daemonset.yaml"); err != nil {
 		return nil, err
 	}
 	s.kubeconfig, err = s.enrol(ctx, b)
@@ -182,30 +179,6 @@ func siteSlice(service *corev1.Service, pods []netip.Addr) *discoveryv1.Endpoint
 		})
 	}
 	return slice
-}
-
-// agentEnvironment returns what the agent's DaemonSet sets beside the name of the
-// node.
-func agentEnvironment() ([]string, error) {
-	root, err := moduleRoot()
-	if err != nil {
-		return nil, err
-	}
-	text, err := os.ReadFile(filepath.Join(root, "config", "agent", "daemonset.yaml"))
-	if err != nil {
-		return nil, err
-	}
-	var daemonSet appsv1.DaemonSet
-	if err := yaml.UnmarshalStrict(text, &daemonSet); err != nil {
-		return nil, err
-	}
-	var environment []string
-	for _, variable := range daemonSet.Spec.Template.Spec.Containers[0].Env {
-		if variable.ValueFrom == nil {
-			environment = append(environment, variable.Name+"="+variable.Value)
-		}
-	}
-	return environment, nil
 }
 
 // enrol makes a pod of the agent on its node, and returns the path of a

@@ -178,6 +178,10 @@ func (c *cluster) startOperator(ctx context.Context, b *bench) (*process, error)
 	if err != nil {
 		return nil, err
 	}
-	return startProcess(ctx, b, "operator", []string{"KUBECONFIG=" + kubeconfig, "GOMEMLIMIT=108MiB"},
+	variables, err := environment("operator", "deployment.yaml")
+	if err != nil {
+		return nil, err
+	}
+	return startProcess(ctx, b, "operator", append(variables, "KUBECONFIG="+kubeconfig),
 		program, "--metrics-bind-address=0", "--health-probe-bind-address=0")
 }
