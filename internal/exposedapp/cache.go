@@ -36,9 +36,11 @@ func CacheOptions(matrix *reachability.Matrix, now clock.PassiveClock) cache.Opt
 		ReaderFailOnMissingInformer: true,
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&appsv1.Deployment{}: {Transform: transform(trimDeployment)},
-			&corev1.Service{}:    {Transform: transform(trimService)},
-			&corev1.Node{}:       {Transform: transform(trimNode), UnsafeDisableDeepCopy: &shared},
+			&v1alpha1.ExposedApp{}:       {Transform: transform(trimApp)},
+			&v1alpha1.NodeReachability{}: {Transform: transform(trimReport)},
+			&appsv1.Deployment{}:         {Transform: transform(trimDeployment)},
+			&corev1.Service{}:            {Transform: transform(trimService)},
+			&corev1.Node{}:               {Transform: transform(trimNode), UnsafeDisableDeepCopy: &shared},
 			&discoveryv1.EndpointSlice{}: {
 				// EndpointSlices carry the labels of their Service.
 				Label:     labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}),
@@ -55,6 +57,29 @@ func transform[T client.Object](trim func(T)) toolscache.TransformFunc {
 		}
 		return object, nil
 	}
+}
+
+// trimApp keeps all but the managed fields, in no more room than it takes: a decoder
+// leaves up to half of a slice empty.
+func trimApp(app *v1alpha1.ExposedApp) {
+	app.ManagedFields = nil
+	app.Status.Conditions = exact(app.Status.Conditions)
+	app.Status.Nodes = exact(app.Status.Nodes)
+}
+
+// trimReport does the same.
+func trimReport(report *v1alpha1.NodeReachability) {
+	report.ManagedFields = nil
+	report.Spec.Targets = exact(report.Spec.Targets)
+	report.Status.Addresses = exact(report.Status.Addresses)
+}
+
+// exact returns a slice with no room for more.
+func exact[T any](items []T) []T {
+	if len(items) == cap(items) {
+		return items
+	}
+	return append(make([]T, 0, len(items)), items...)
 }
 
 // trimDeployment keeps what tells a foreign Deployment apart, and all of our
@@ -115,8 +140,7 @@ func trimEndpointSlice(slice *discoveryv1.EndpointSlice) {
 func trimMeta(object *metav1.ObjectMeta) {
 	var own []metav1.ManagedFieldsEntry
 	for _, entry := range object.ManagedFields {
-		if entry.Manager == v1alpha1.OperatorName && entry.Operation == metav1.ManagedFieldsOperationApply &&
-			entry.Subresource == "" {
+		if ownEntry(entry) {
 			own = append(own, entry)
 		}
 	}

@@ -190,3 +190,27 @@ func expectIdentity(g *WithT, got *metav1.ObjectMeta) {
 	g.Expect(got.OwnerReferences).To(Equal(want.OwnerReferences))
 	g.Expect(got.DeletionTimestamp).To(Equal(want.DeletionTimestamp))
 }
+
+func TestTrimStatuses(t *testing.T) {
+	g := NewWithT(t)
+	app := gen.ExposedApp("web")
+	app.ManagedFields = []metav1.ManagedFieldsEntry{applied}
+	app.Status.Conditions = append(make([]metav1.Condition, 0, 4), metav1.Condition{Type: v1alpha1.ConditionReady})
+	app.Status.Nodes = append(make([]v1alpha1.NodeVerdict, 0, 4), reachable("a"), reachable("b"))
+	want := app.DeepCopy()
+	want.ManagedFields = nil
+	trimApp(app)
+	g.Expect(app).To(Equal(want))
+	g.Expect(app.Status.Conditions).To(HaveCap(1))
+	g.Expect(app.Status.Nodes).To(HaveCap(2))
+
+	report := &v1alpha1.NodeReachability{ObjectMeta: describedMeta()}
+	report.Spec.Targets = append(make([]v1alpha1.Target, 0, 4), v1alpha1.Target{Node: "a"})
+	report.Status.Addresses = append(make([]string, 0, 4), "10.0.0.1", "10.0.0.2", "10.0.0.3")
+	wanted := report.DeepCopy()
+	wanted.ManagedFields = nil
+	trimReport(report)
+	g.Expect(report).To(Equal(wanted))
+	g.Expect(report.Spec.Targets).To(HaveCap(1))
+	g.Expect(report.Status.Addresses).To(HaveCap(3))
+}

@@ -55,8 +55,16 @@ func (r *Reconciler) observe(
 
 	key := client.ObjectKeyFromObject(app)
 	r.Matrix.Observe(key, subject(app, seen), now)
-	seen.verdicts, holds = r.Matrix.Verdicts(key, now)
+	seen.verdicts, holds = r.Matrix.AppendVerdicts(seen.verdicts, key, now)
 	return holds, nil
+}
+
+// spareVerdicts returns room for the verdicts on an app.
+func (r *Reconciler) spareVerdicts() []v1alpha1.NodeVerdict {
+	if spare, ok := r.spare.Get().(*[]v1alpha1.NodeVerdict); ok {
+		return (*spare)[:0]
+	}
+	return nil
 }
 
 // holdback returns the refusal by which what is declared is not there. A try

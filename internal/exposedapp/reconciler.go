@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -39,6 +40,8 @@ type Reconciler struct {
 
 	throttle *throttle
 	verified *verified
+	// spare are verdicts that were read, to be written over.
+	spare sync.Pool
 }
 
 // Reconcile brings one ExposedApp's children to what is declared and writes its
@@ -60,6 +63,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	seen := &observed{
 		deploymentRefusal: r.applyDeployment(ctx, &app),
 		serviceRefusal:    r.applyService(ctx, &app),
+		verdicts:          r.spareVerdicts(),
 	}
 	refused := errors.Join(seen.deploymentRefusal.err(), seen.serviceRefusal.err())
 	now := r.Clock.Now()
@@ -68,6 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, errors.Join(refused, err)
 	}
 	next := status(&app, seen, metav1.NewTime(now))
+	r.spare.Put(&seen.verdicts)
 	if pause := r.throttle.wait(request.NamespacedName, &app.Status, &next, now); pause > 0 {
 		return reconcile.Result{RequeueAfter: min(pause, cmp.Or(holds, pause))}, refused
 	}

@@ -13,8 +13,14 @@ import (
 // comparison with the operator's own managed fields, by far the dearest part of
 // a reconciliation, and nearly always finds what it found before.
 type verified struct {
-	mu   sync.Mutex
-	apps map[types.NamespacedName]map[string]finding
+	mu       sync.Mutex
+	children map[childKey]finding
+}
+
+// childKey names a child, which has the name of its app.
+type childKey struct {
+	app  types.NamespacedName
+	kind string
 }
 
 // declaration is what a child is rendered from.
@@ -34,7 +40,7 @@ type finding struct {
 }
 
 func newVerified() *verified {
-	return &verified{apps: make(map[types.NamespacedName]map[string]finding)}
+	return &verified{children: make(map[childKey]finding)}
 }
 
 // asDeclared tells whether a child is known to be as declared. What others write
@@ -42,14 +48,15 @@ func newVerified() *verified {
 func (v *verified) asDeclared(kind string, declared declaration, live metav1.Object) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	found, known := v.apps[keyOf(live)][kind]
+	key := childKey{keyOf(live), kind}
+	found, known := v.children[key]
 	if !known || found.declaration != declared || found.child != live.GetUID() {
 		return false
 	}
 	fields := fieldsOf(live)
 	if found.version == live.GetResourceVersion() {
 		found.fields = fields
-		v.apps[keyOf(live)][kind] = found
+		v.children[key] = found
 	}
 	return found.fields == fields
 }
@@ -72,16 +79,15 @@ func (v *verified) applied(
 func (v *verified) note(key types.NamespacedName, kind string, found finding) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.apps[key] == nil {
-		v.apps[key] = make(map[string]finding, 2)
-	}
-	v.apps[key][kind] = found
+	v.children[childKey{key, kind}] = found
 }
 
 func (v *verified) forget(key types.NamespacedName) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	delete(v.apps, key)
+	for _, kind := range []string{"Deployment", "Service"} {
+		delete(v.children, childKey{key, kind})
+	}
 }
 
 func keyOf(object metav1.Object) types.NamespacedName {

@@ -40,7 +40,7 @@ func (r *room) hear(reports ...*v1alpha1.NodeReachability) {
 
 func (r *room) verdict(name string) v1alpha1.NodeVerdict {
 	r.matrix.Know(r.nodes)
-	verdicts, _ := r.matrix.Verdicts(web, r.now)
+	verdicts, _ := r.matrix.AppendVerdicts(nil, web, r.now)
 	for _, verdict := range verdicts {
 		if verdict.Node == name {
 			return verdict
@@ -196,7 +196,7 @@ func TestRenewedReportsSettleADisagreement(t *testing.T) {
 	r := newRoom(t)
 	r.hear(answers("b"), fails("c", "Timeout"))
 	r.matrix.Know(r.nodes)
-	_, holds := r.matrix.Verdicts(web, r.now)
+	_, holds := r.matrix.AppendVerdicts(nil, web, r.now)
 	r.Expect(holds).To(BeNumerically("~", 25*time.Second, time.Second))
 	r.now = r.now.Add(14 * time.Second)
 	r.hear(answers("b"), fails("c", "Timeout"))
@@ -299,7 +299,7 @@ func TestIsolatedObserverIsBelievedUnlessContradicted(t *testing.T) {
 		r := newRoom(t)
 		r.hear(answers("a"), answers("b"), answers("c"), cutOff("c"))
 		r.matrix.Know(r.nodes)
-		_, holds := r.matrix.Verdicts(web, r.now)
+		_, holds := r.matrix.AppendVerdicts(nil, web, r.now)
 		r.Expect(holds).To(BeNumerically("~", 3*time.Second, 100*time.Millisecond))
 		r.now = r.now.Add(3 * time.Second)
 		r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))

@@ -98,7 +98,7 @@ func TestLikelyCauseWaitsUntilAllWordsAreNewerThanTheNodesOwn(t *testing.T) {
 	r.hear(answers("a"))
 	r.Expect(r.verdict("a").Message).NotTo(ContainSubstring("likely"))
 	r.matrix.Know(r.nodes)
-	_, holds := r.matrix.Verdicts(web, r.now)
+	_, holds := r.matrix.AppendVerdicts(nil, web, r.now)
 	r.Expect(holds).To(Equal(15 * time.Second))
 	r.now = r.now.Add(holds)
 	r.Expect(r.verdict("a").Message).To(ContainSubstring("likely a firewall on a rejects the port"))

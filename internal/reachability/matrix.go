@@ -21,9 +21,13 @@ type Matrix struct {
 	observers map[netip.Addr][]*entry
 	apps      map[types.NamespacedName]*subject
 
-	// nodes are those that apps are judged on, and alive their names.
+	// nodes are those that apps are judged on, alive their names, and texts their
+	// addresses in writing.
 	nodes []Node
 	alive map[string]bool
+	texts map[netip.Addr]string
+	// all is how it is written that so many observers of so many reach a node.
+	all []string
 
 	// round is the last one given to a request to look again, and requests
 	// tells that there are new ones.
@@ -44,7 +48,7 @@ type entry struct {
 	name  string
 	alive bool
 	// own are the addresses of the observer itself.
-	own map[netip.Addr]bool
+	own []netip.Addr
 	// asked is the request to look again that stood beside the report.
 	asked     exception
 	round     int64
@@ -83,12 +87,16 @@ func NewMatrix() *Matrix {
 // Know takes note of the Nodes there are, in the order of the verdicts.
 func (m *Matrix) Know(nodes []Node) {
 	alive := make(map[string]bool, len(nodes))
+	texts := make(map[netip.Addr]string, len(nodes))
 	for i := range nodes {
 		alive[nodes[i].Name] = true
+		for _, address := range nodes[i].Addresses {
+			texts[address] = address.String()
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.nodes, m.alive = nodes, alive
+	m.nodes, m.alive, m.texts = nodes, alive, texts
 	for _, entry := range m.reports {
 		entry.alive = alive[entry.name]
 	}
@@ -229,15 +237,14 @@ func (e *entry) follow(object *v1alpha1.NodeReachability, decoded *report, now t
 	return next
 }
 
-func ownAddresses(object *v1alpha1.NodeReachability) map[netip.Addr]bool {
-	own := make(map[netip.Addr]bool, 2)
+func ownAddresses(object *v1alpha1.NodeReachability) (own []netip.Addr) {
 	for _, target := range object.Spec.Targets {
 		if target.Node != object.Name {
 			continue
 		}
 		for _, text := range target.Addresses {
 			if address, err := netip.ParseAddr(text); err == nil {
-				own[address] = true
+				own = append(own, address)
 			}
 		}
 	}
@@ -248,7 +255,7 @@ func (m *Matrix) replace(observer string, before, next *entry) {
 	m.epoch++
 	byName := func(e *entry, name string) int { return strings.Compare(e.name, name) }
 	if before != nil {
-		for address := range before.addresses {
+		for _, address := range before.addresses {
 			others := m.observers[address]
 			if i, found := slices.BinarySearchFunc(others, observer, byName); found {
 				others = slices.Delete(others, i, i+1)
@@ -265,7 +272,7 @@ func (m *Matrix) replace(observer string, before, next *entry) {
 		return
 	}
 	m.reports[observer] = next
-	for address := range next.addresses {
+	for _, address := range next.addresses {
 		i, _ := slices.BinarySearchFunc(m.observers[address], observer, byName)
 		m.observers[address] = slices.Insert(m.observers[address], i, next)
 	}
@@ -297,7 +304,7 @@ func speaking(e *entry) *entry {
 
 // about returns the observer's word on an app at an address.
 func (e *entry) about(address netip.Addr, app *subject) word {
-	if _, dialled := e.addresses[address]; !dialled {
+	if !slices.Contains(e.addresses, address) {
 		return silent
 	}
 	said, _ := e.aboutDialled(address, app)

@@ -26,17 +26,16 @@ func (m *Matrix) plain(
 		return verdict, 0, false
 	}
 	verdict = v1alpha1.NodeVerdict{
-		Node: node.Name, Family: family, Expected: true, Address: address.String(), State: v1alpha1.NodeReachable,
+		Node: node.Name, Family: family, Expected: true, Address: m.texts[address], State: v1alpha1.NodeReachable,
 	}
 	if reach > 0 {
 		if len(app.Endpoints[family]) == 0 {
 			return verdict, 0, false
 		}
-		count := strconv.Itoa(reach)
-		verdict.Observers = count + "/" + count
+		verdict.Observers = m.allOf(reach)
 	} else {
 		if len(mute) > 0 {
-			verdict.Observers = "0/" + strconv.Itoa(len(mute))
+			verdict.Observers = fraction(0, len(mute))
 		}
 		holds = conclude(&verdict, testimony{silent: mute}, now.Sub(app.lastChange(node)))
 		attribute(&verdict, app.Endpoints, nil)
@@ -64,4 +63,16 @@ func (m *Matrix) unanimous(app *subject, node *Node, address netip.Addr) (reach 
 		}
 	}
 	return reach, mute, reach == 0 || len(mute) == 0
+}
+
+// allOf is how it is written that all observers reach a node.
+func (m *Matrix) allOf(observers int) string {
+	for n := len(m.all); n <= observers; n++ {
+		m.all = append(m.all, fraction(n, n))
+	}
+	return m.all[observers]
+}
+
+func fraction(reached, heard int) string {
+	return strconv.Itoa(reached) + "/" + strconv.Itoa(heard)
 }

@@ -2,7 +2,6 @@ package reachability
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -26,10 +25,11 @@ type report struct {
 	version string
 	// recheckRound is the newest request to look again that it answers.
 	recheckRound int64
-	addresses    map[netip.Addr]struct{}
-	nodePorts    nodeport.Set
-	failures     []exception
-	pending      []exception
+	// addresses are those that the observer dials, ascending.
+	addresses []netip.Addr
+	nodePorts nodeport.Set
+	failures  []exception
+	pending   []exception
 	// shut are the addresses at which no node port answered. Much needs no second
 	// look there, when a whole cluster fails.
 	shut map[netip.Addr]bool
@@ -50,15 +50,13 @@ func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
 	decoded := &report{
 		version:      status.ServicesResourceVersion,
 		recheckRound: status.RecheckRound,
-		addresses:    make(map[netip.Addr]struct{}, len(status.Addresses)),
 	}
 	addresses, err := parseAddresses(status.Addresses)
 	if err != nil {
 		return nil, fmt.Errorf("status.addresses: %w", err)
 	}
-	for _, address := range addresses {
-		decoded.addresses[address] = struct{}{}
-	}
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	decoded.addresses = slices.Compact(addresses)
 	if decoded.nodePorts, err = nodeport.Parse(status.NodePorts); err != nil {
 		return nil, fmt.Errorf("status.nodePorts: %w", err)
 	}
@@ -94,11 +92,15 @@ func shut(r *report) map[netip.Addr]bool {
 			}
 		}
 	}
-	closed := make(map[netip.Addr]bool)
+	var closed map[netip.Addr]bool
 	for address, nodePorts := range missing {
-		if r.nodePorts.Minus(nodePorts).IsEmpty() {
-			closed[address] = true
+		if !r.nodePorts.Minus(nodePorts).IsEmpty() {
+			continue
 		}
+		if closed == nil {
+			closed = make(map[netip.Addr]bool)
+		}
+		closed[address] = true
 	}
 	return closed
 }
@@ -139,7 +141,7 @@ func (e *exception) equal(other *exception) bool {
 // differing returns the node ports on which two reports may differ. It may name
 // too many, never too few.
 func differing(a, b *report) nodeport.Set {
-	if !maps.Equal(a.addresses, b.addresses) {
+	if !slices.Equal(a.addresses, b.addresses) {
 		return a.nodePorts.Union(b.nodePorts)
 	}
 	ports := a.nodePorts.Differ(b.nodePorts)

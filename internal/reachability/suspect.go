@@ -35,9 +35,9 @@ func (m *Matrix) standingOf(observer string) standing {
 
 func (m *Matrix) examine(observer string, e *entry) standing {
 	var contested []netip.Addr
-	for address := range e.addresses {
+	for _, address := range e.addresses {
 		switch {
-		case e.own[address]:
+		case slices.Contains(e.own, address):
 		case !e.shut[address] && m.reaches(e, address):
 			return standing{}
 		case slices.ContainsFunc(m.observers[address], func(other *entry) bool { return !other.shut[address] }):
@@ -76,7 +76,7 @@ func (m *Matrix) objections(
 ) {
 	owner := address.String()
 	for _, other := range m.observers[address] {
-		if other.own[address] {
+		if slices.Contains(other.own, address) {
 			owner = other.name
 		}
 	}

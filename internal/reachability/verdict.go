@@ -2,6 +2,7 @@ package reachability
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,19 +12,20 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// Verdicts judges an app on every node that is known, once per IP family of its
-// Service. wake is how long the verdicts hold if nothing is heard:
-// 0 when they hold for good. The verdicts carry no lastTransitionTime.
-func (m *Matrix) Verdicts(
-	key types.NamespacedName, now time.Time,
-) (verdicts []v1alpha1.NodeVerdict, wake time.Duration) {
+// AppendVerdicts judges an app on every node that is known, once per IP family of
+// its Service, and appends that to verdicts. They may be thousands, which are worth
+// being overwritten by those of the next app. wake is how long they hold if nothing
+// is heard: 0 when they hold for good. They carry no lastTransitionTime.
+func (m *Matrix) AppendVerdicts(
+	verdicts []v1alpha1.NodeVerdict, key types.NamespacedName, now time.Time,
+) (_ []v1alpha1.NodeVerdict, wake time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	app := m.apps[key]
 	if app == nil || app.Service.NodePort == 0 {
-		return nil, 0
+		return verdicts, 0
 	}
-	verdicts = make([]v1alpha1.NodeVerdict, 0, len(m.nodes)*len(app.Families))
+	verdicts = slices.Grow(verdicts, len(m.nodes)*len(app.Families))
 	for i := range m.nodes {
 		for _, family := range app.Families {
 			verdict, holds, ok := m.plain(app, &m.nodes[i], family, now)
@@ -51,7 +53,7 @@ func judge(
 		verdict.Address = address.String()
 	}
 	if heard := len(words.reached) + len(words.failed) + len(words.silent); heard > 0 {
-		verdict.Observers = fmt.Sprintf("%d/%d", len(words.reached), heard)
+		verdict.Observers = fraction(len(words.reached), heard)
 	}
 	if holds := conclude(&verdict, words, now.Sub(app.lastChange(node))); holds > 0 {
 		words.wait(holds)

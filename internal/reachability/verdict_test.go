@@ -195,7 +195,7 @@ func TestVerdict(t *testing.T) {
 			}
 
 			matrix.Know(nodes)
-			verdicts, _ := matrix.Verdicts(web, now)
+			verdicts, _ := matrix.AppendVerdicts(nil, web, now)
 
 			g.Expect(verdicts).To(HaveLen(len(nodes)))
 			got := verdicts[0]
@@ -221,7 +221,7 @@ func TestNoReadyEndpointsIsQuiet(t *testing.T) {
 		_, err := matrix.Report(fails("b", reason), later)
 		g.Expect(err).NotTo(HaveOccurred())
 		matrix.Know([]reachability.Node{node("a"), node("b")})
-		verdicts, _ := matrix.Verdicts(web, later)
+		verdicts, _ := matrix.AppendVerdicts(nil, web, later)
 		return verdicts
 	}
 	g.Expect(verdictAfter("Timeout")).To(Equal(verdictAfter("ConnectionRefused")))
@@ -247,7 +247,7 @@ func TestEvidenceEndsWithTheService(t *testing.T) {
 			g.Expect(err).NotTo(HaveOccurred())
 			state := func() v1alpha1.NodeState {
 				matrix.Know(nodes)
-				verdicts, _ := matrix.Verdicts(web, later)
+				verdicts, _ := matrix.AppendVerdicts(nil, web, later)
 				return verdicts[0].State
 			}
 			g.Expect(state()).To(Equal(v1alpha1.NodeReachable))
@@ -276,7 +276,7 @@ func TestEvidenceOutlivesAnIrrelevantChange(t *testing.T) {
 	app.ResourceVersion = "200"
 	matrix.Observe(web, app, later)
 	matrix.Know([]reachability.Node{node("a"), node("b")})
-	verdicts, wake := matrix.Verdicts(web, later)
+	verdicts, wake := matrix.AppendVerdicts(nil, web, later)
 	g.Expect(verdicts[0].State).To(Equal(v1alpha1.NodeReachable))
 	g.Expect(wake).To(BeZero())
 }
@@ -291,7 +291,7 @@ func TestKnownAppIsNotNew(t *testing.T) {
 	_, err := matrix.Report(fails("b", "Timeout"), later)
 	g.Expect(err).NotTo(HaveOccurred())
 	matrix.Know([]reachability.Node{node("a"), node("b")})
-	verdicts, _ := matrix.Verdicts(web, later)
+	verdicts, _ := matrix.AppendVerdicts(nil, web, later)
 	g.Expect(verdicts[0].State).To(Equal(v1alpha1.NodeUnreachable))
 }
 
@@ -382,7 +382,7 @@ func TestUnreadableReportSaysNothing(t *testing.T) {
 			g.Expect(err).To(MatchError(ContainSubstring("status." + field)))
 			g.Expect(touched).To(ConsistOf(web))
 			matrix.Know([]reachability.Node{node("a"), node("b")})
-			verdicts, _ := matrix.Verdicts(web, later)
+			verdicts, _ := matrix.AppendVerdicts(nil, web, later)
 			g.Expect(verdicts[0].State).To(Equal(v1alpha1.NodeUnknown))
 		})
 	}
