@@ -2,6 +2,7 @@ package exposedapp
 
 import (
 	"time"
+	"unique"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -60,18 +61,34 @@ func transform[T client.Object](trim func(T)) toolscache.TransformFunc {
 }
 
 // trimApp keeps all but the managed fields, in no more room than it takes: a decoder
-// leaves up to half of a slice empty.
+// leaves up to half of a slice empty, and thousands of apps name the same nodes.
 func trimApp(app *v1alpha1.ExposedApp) {
 	app.ManagedFields = nil
 	app.Status.Conditions = exact(app.Status.Conditions)
 	app.Status.Nodes = exact(app.Status.Nodes)
+	for i := range app.Status.Nodes {
+		row := &app.Status.Nodes[i]
+		share(&row.Node, &row.Address, &row.Reason, &row.Observers)
+		share(&row.Family)
+		share(&row.State)
+	}
 }
 
 // trimReport does the same.
 func trimReport(report *v1alpha1.NodeReachability) {
 	report.ManagedFields = nil
 	report.Spec.Targets = exact(report.Spec.Targets)
+	for i := range report.Spec.Targets {
+		share(&report.Spec.Targets[i].Node)
+	}
 	report.Status.Addresses = exact(report.Status.Addresses)
+}
+
+// share makes texts share their bytes with the same texts elsewhere.
+func share[T ~string](texts ...*T) {
+	for _, text := range texts {
+		*text = unique.Make(*text).Value()
+	}
 }
 
 // exact returns a slice with no room for more.

@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -28,43 +29,43 @@ type observed struct {
 	verdicts          []v1alpha1.NodeVerdict
 }
 
-// observe gathers what is there after the children were applied or refused, and
-// has the nodes judged. holds is how long that stays true if nothing is heard,
-// 0 for good.
-func (r *Reconciler) observe(
-	ctx context.Context, app *v1alpha1.ExposedApp, seen *observed, now time.Time,
-) (holds time.Duration, err error) {
+// observe gathers what is there after the children were applied or refused.
+func (r *Reconciler) observe(ctx context.Context, app *v1alpha1.ExposedApp, seen *observed) error {
 	var unreadable *refusal
 	if seen.deployment, unreadable = get(ctx, r.Client, app, "Deployment", &appsv1.Deployment{}); unreadable.err() != nil {
-		return 0, unreadable.err()
+		return unreadable.err()
 	}
 	if seen.service, unreadable = get(ctx, r.Client, app, "Service", &corev1.Service{}); unreadable.err() != nil {
-		return 0, unreadable.err()
+		return unreadable.err()
 	}
 	if seen.service == nil {
-		r.Matrix.Forget(client.ObjectKeyFromObject(app))
-		return 0, nil
+		return nil
 	}
-
 	var endpointSlices discoveryv1.EndpointSliceList
 	if err := r.Client.List(ctx, &endpointSlices, client.InNamespace(app.Namespace),
 		client.MatchingFields{serviceIndex: app.Name}); err != nil {
-		return 0, fmt.Errorf("list endpoint slices: %w", err)
+		return fmt.Errorf("list endpoint slices: %w", err)
 	}
 	seen.endpoints = endpointsOf(endpointSlices.Items)
-
-	key := client.ObjectKeyFromObject(app)
-	r.Matrix.Observe(key, subject(app, seen), now)
-	seen.verdicts, holds = r.Matrix.AppendVerdicts(seen.verdicts, key, now)
-	return holds, nil
+	return nil
 }
 
-// spareVerdicts returns room for the verdicts on an app.
-func (r *Reconciler) spareVerdicts() []v1alpha1.NodeVerdict {
-	if spare, ok := r.spare.Get().(*[]v1alpha1.NodeVerdict); ok {
-		return (*spare)[:0]
+// judge has the nodes judged and returns the status that comes of all that was
+// seen. holds is how long that stays true if nothing is heard, 0 for good.
+func (r *Reconciler) judge(
+	app *v1alpha1.ExposedApp, seen *observed, now time.Time,
+) (next v1alpha1.ExposedAppStatus, holds time.Duration) {
+	key := client.ObjectKeyFromObject(app)
+	r.judging.Lock()
+	defer r.judging.Unlock()
+	if seen.service == nil {
+		r.Matrix.Forget(key)
+	} else {
+		r.Matrix.Observe(key, subject(app, seen), now)
+		r.verdicts, holds = r.Matrix.AppendVerdicts(r.verdicts[:0], key, now)
+		seen.verdicts = r.verdicts
 	}
-	return nil
+	return status(app, seen, metav1.NewTime(now)), holds
 }
 
 // holdback returns the refusal by which what is declared is not there. A try

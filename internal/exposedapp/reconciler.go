@@ -17,7 +17,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,8 +39,11 @@ type Reconciler struct {
 
 	throttle *throttle
 	verified *verified
-	// spare are verdicts that were read, to be written over.
-	spare sync.Pool
+
+	// verdicts are those on the last app that was judged. On thousands of nodes they
+	// take a megabyte, so those on the next are written over them.
+	verdicts []v1alpha1.NodeVerdict
+	judging  sync.Mutex
 }
 
 // Reconcile brings one ExposedApp's children to what is declared and writes its
@@ -63,16 +65,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	seen := &observed{
 		deploymentRefusal: r.applyDeployment(ctx, &app),
 		serviceRefusal:    r.applyService(ctx, &app),
-		verdicts:          r.spareVerdicts(),
 	}
 	refused := errors.Join(seen.deploymentRefusal.err(), seen.serviceRefusal.err())
-	now := r.Clock.Now()
-	holds, err := r.observe(ctx, &app, seen, now)
-	if err != nil {
+	if err := r.observe(ctx, &app, seen); err != nil {
 		return reconcile.Result{}, errors.Join(refused, err)
 	}
-	next := status(&app, seen, metav1.NewTime(now))
-	r.spare.Put(&seen.verdicts)
+	now := r.Clock.Now()
+	next, holds := r.judge(&app, seen, now)
 	if pause := r.throttle.wait(request.NamespacedName, &app.Status, &next, now); pause > 0 {
 		return reconcile.Result{RequeueAfter: min(pause, cmp.Or(holds, pause))}, refused
 	}
