@@ -21,11 +21,11 @@ type Matrix struct {
 	observers map[netip.Addr][]*entry
 	apps      map[types.NamespacedName]*subject
 
-	// nodes are those that apps are judged on, alive their names, and texts their
-	// addresses in writing.
+	// nodes are those that apps are judged on, alive their names, and sites their
+	// addresses.
 	nodes []Node
 	alive map[string]bool
-	texts map[netip.Addr]string
+	sites map[netip.Addr]*site
 	// all is how it is written that so many observers of so many reach a node.
 	all []string
 
@@ -87,16 +87,16 @@ func NewMatrix() *Matrix {
 // Know takes note of the Nodes there are, in the order of the verdicts.
 func (m *Matrix) Know(nodes []Node) {
 	alive := make(map[string]bool, len(nodes))
-	texts := make(map[netip.Addr]string, len(nodes))
+	sites := make(map[netip.Addr]*site, len(nodes))
 	for i := range nodes {
 		alive[nodes[i].Name] = true
 		for _, address := range nodes[i].Addresses {
-			texts[address] = address.String()
+			sites[address] = &site{address: address, text: address.String()}
 		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.nodes, m.alive, m.texts = nodes, alive, texts
+	m.nodes, m.alive, m.sites = nodes, alive, sites
 	for _, entry := range m.reports {
 		entry.alive = alive[entry.name]
 	}
@@ -169,6 +169,7 @@ func (m *Matrix) Expire(now time.Time) []types.NamespacedName {
 			touched[key] = struct{}{}
 		}
 		entry.stale = true
+		m.reopen(entry.addresses)
 		m.epoch++
 	}
 	keys := make([]types.NamespacedName, 0, len(touched))
@@ -255,6 +256,7 @@ func (m *Matrix) replace(observer string, before, next *entry) {
 	m.epoch++
 	byName := func(e *entry, name string) int { return strings.Compare(e.name, name) }
 	if before != nil {
+		m.reopen(before.addresses)
 		for _, address := range before.addresses {
 			others := m.observers[address]
 			if i, found := slices.BinarySearchFunc(others, observer, byName); found {
@@ -272,6 +274,7 @@ func (m *Matrix) replace(observer string, before, next *entry) {
 		return
 	}
 	m.reports[observer] = next
+	m.reopen(next.addresses)
 	for _, address := range next.addresses {
 		i, _ := slices.BinarySearchFunc(m.observers[address], observer, byName)
 		m.observers[address] = slices.Insert(m.observers[address], i, next)

@@ -1,7 +1,6 @@
 package reachability
 
 import (
-	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -11,9 +10,16 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
+// chorus is what the observers of a node say that can be heard.
+type chorus struct {
+	reached, failed int
+	silent          []string
+}
+
 // plain gives the verdict on a node of which all observers say the same: that it
-// answers, or nothing yet. It says what judge would, and as long, at a fraction of
-// the cost: on a large cluster nearly every verdict is one of these.
+// answers, nothing yet, or that it does not where no pod could. It says what judge
+// would, and as long, at a fraction of the cost: on a large cluster nearly every
+// verdict is one of these.
 func (m *Matrix) plain(
 	app *subject, node *Node, family corev1.IPFamily, now time.Time,
 ) (verdict v1alpha1.NodeVerdict, holds time.Duration, ok bool) {
@@ -21,23 +27,22 @@ func (m *Matrix) plain(
 	if !found || len(m.alive) == 1 || excuse(app, node, family) != "" {
 		return verdict, 0, false
 	}
-	reach, mute, ok := m.unanimous(app, node, address)
-	if !ok {
+	at := m.sites[address]
+	said, ok := m.unanimous(app, node, at)
+	if !ok || said.failed > 0 && app.Endpoints.ReadyIn(family) || said.reached > 0 && len(app.Endpoints[family]) == 0 {
 		return verdict, 0, false
 	}
 	verdict = v1alpha1.NodeVerdict{
-		Node: node.Name, Family: family, Expected: true, Address: m.texts[address], State: v1alpha1.NodeReachable,
+		Node: node.Name, Family: family, Expected: true, Address: at.text, State: v1alpha1.NodeReachable,
 	}
-	if reach > 0 {
-		if len(app.Endpoints[family]) == 0 {
-			return verdict, 0, false
-		}
-		verdict.Observers = m.allOf(reach)
+	if said.reached > 0 {
+		verdict.Observers = m.allOf(said.reached)
 	} else {
-		if len(mute) > 0 {
-			verdict.Observers = fraction(0, len(mute))
+		if heard := said.failed + len(said.silent); heard > 0 {
+			verdict.Observers = fraction(0, heard)
 		}
-		holds = conclude(&verdict, testimony{silent: mute}, now.Sub(app.lastChange(node)))
+		words := testimony{silent: said.silent, podless: said.failed > 0, failed: make([]statement, min(said.failed, 1))}
+		holds = conclude(&verdict, words, now.Sub(app.lastChange(node)))
 		attribute(&verdict, app.Endpoints, nil)
 	}
 	delete(app.doubts, address)
@@ -45,24 +50,27 @@ func (m *Matrix) plain(
 	return verdict, holds, true
 }
 
-// unanimous returns how many observers reach a node, or which have no word on it,
-// where all others that can be heard say the same.
-func (m *Matrix) unanimous(app *subject, node *Node, address netip.Addr) (reach int, mute []string, ok bool) {
-	observers := m.observers[address]
+// unanimous returns what the observers of a node say, where all say the same.
+func (m *Matrix) unanimous(app *subject, node *Node, at *site) (said chorus, ok bool) {
+	if agreed := m.agreement(node.Name, at); agreed.reaches(app) {
+		return chorus{reached: agreed.observers}, true
+	}
+	observers := m.observers[at.address]
 	for _, entry := range observers {
 		if !entry.alive || entry.stale || entry.name == node.Name {
 			continue
 		}
-		switch said, _ := entry.aboutDialled(address, app); said {
+		switch word, _ := entry.aboutDialled(at.address, app); word {
 		case reached:
-			reach++
+			said.reached++
+		case failed:
+			said.failed++
 		case silent:
-			mute = append(slices.Grow(mute, len(observers)-len(mute)), entry.name)
-		default:
-			return 0, nil, false
+			said.silent = append(slices.Grow(said.silent, len(observers)-len(said.silent)), entry.name)
 		}
 	}
-	return reach, mute, reach == 0 || len(mute) == 0
+	heard := said.reached + said.failed + len(said.silent)
+	return said, heard == max(said.reached, said.failed, len(said.silent))
 }
 
 // allOf is how it is written that all observers reach a node.
