@@ -17,8 +17,8 @@ import (
 const (
 	// statusesPerSecond bounds what a change that concerns every app, such as a
 	// node that dies, costs the API server, beyond statusBurst.
-	statusesPerSecond = 50
-	statusBurst       = 500
+	statusesPerSecond = 80
+	statusBurst       = 400
 
 	// An app of which fewer nodes answer is told of at once. If it got better
 	// flaps times within flapWindow, it has to stay so for steadyTime before that
