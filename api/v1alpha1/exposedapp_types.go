@@ -274,9 +274,7 @@ type ExposedAppStatus struct {
 	// and fewer where names and messages are long, the worst first; nodesOmitted
 	// counts the rest.
 	// +optional
-	// +listType=map
-	// +listMapKey=node
-	// +listMapKey=family
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=24
 	Nodes []NodeVerdict `json:"nodes,omitempty"`
 

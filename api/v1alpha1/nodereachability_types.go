@@ -55,8 +55,7 @@ type NodeReachabilitySpec struct {
 
 	// targets are the nodes whose node ports are dialled, this node included.
 	// +optional
-	// +listType=map
-	// +listMapKey=node
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
 	Targets []Target `json:"targets,omitempty"`
 
@@ -77,7 +76,7 @@ type Recheck struct {
 	NodePorts string `json:"nodePorts"`
 
 	// addresses are the node addresses.
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses"`
@@ -91,7 +90,7 @@ type Target struct {
 
 	// addresses are the node's addresses, at most one per IP family.
 	// +optional
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=2
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses,omitempty"`
@@ -130,7 +129,7 @@ type NodeReachabilityStatus struct {
 
 	// addresses are the node addresses that were dialled.
 	// +optional
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses,omitempty"`
@@ -181,7 +180,7 @@ type ProbeFailure struct {
 	NodePorts string `json:"nodePorts"`
 
 	// addresses are the node addresses.
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses"`
@@ -217,7 +216,7 @@ type PendingProbes struct {
 	NodePorts string `json:"nodePorts"`
 
 	// addresses are the node addresses.
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses"`

@@ -167,10 +167,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: com.github.exposedapp.exposedapp.api.v1alpha1.NodeVerdict
-          elementRelationship: associative
-          keys:
-          - node
-          - family
+          elementRelationship: atomic
     - name: nodesOmitted
       type:
         scalar: numeric
@@ -230,9 +227,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: com.github.exposedapp.exposedapp.api.v1alpha1.Target
-          elementRelationship: associative
-          keys:
-          - node
+          elementRelationship: atomic
 - name: com.github.exposedapp.exposedapp.api.v1alpha1.NodeReachabilityStatus
   map:
     fields:
@@ -241,7 +236,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             scalar: string
-          elementRelationship: associative
+          elementRelationship: atomic
     - name: failures
       type:
         list:
@@ -313,7 +308,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             scalar: string
-          elementRelationship: associative
+          elementRelationship: atomic
     - name: nodePorts
       type:
         scalar: string
@@ -334,7 +329,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             scalar: string
-          elementRelationship: associative
+          elementRelationship: atomic
     - name: evidence
       type:
         namedType: com.github.exposedapp.exposedapp.api.v1alpha1.Evidence
@@ -419,7 +414,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             scalar: string
-          elementRelationship: associative
+          elementRelationship: atomic
     - name: nodePorts
       type:
         scalar: string
@@ -449,7 +444,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             scalar: string
-          elementRelationship: associative
+          elementRelationship: atomic
     - name: node
       type:
         scalar: string
