@@ -43,7 +43,7 @@ func (m *Matrix) agreement(node string, at *site) *agreement {
 func (m *Matrix) agree(node string, address netip.Addr) *agreement {
 	agreed := &agreement{node: node}
 	for _, entry := range m.observers[address] {
-		if !entry.alive || entry.stale || entry.name == node {
+		if !entry.heardOn(node) {
 			continue
 		}
 		if agreed.observers == 0 {
@@ -59,6 +59,12 @@ func (m *Matrix) agree(node string, address netip.Addr) *agreement {
 		agreed.observers++
 	}
 	return agreed
+}
+
+// heardOn tells whether an observer's word on a node counts, in a cluster of more
+// than one.
+func (e *entry) heardOn(node string) bool {
+	return e.alive && !e.stale && e.name != node
 }
 
 // reaches tells whether all observers reach an app.

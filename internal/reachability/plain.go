@@ -57,7 +57,7 @@ func (m *Matrix) unanimous(app *subject, node *Node, at *site) (said chorus, ok 
 	}
 	observers := m.observers[at.address]
 	for _, entry := range observers {
-		if !entry.alive || entry.stale || entry.name == node.Name {
+		if !entry.heardOn(node.Name) {
 			continue
 		}
 		switch word, _ := entry.aboutDialled(at.address, app); word {
