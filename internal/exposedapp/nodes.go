@@ -57,7 +57,7 @@ func (s *nodeSource) Start(
 	if err != nil {
 		return fmt.Errorf("watch nodes: %w", err)
 	}
-	go s.run(ctx, &waker{queue: queue})
+	go s.run(ctx, &waker{queue: queue, nodes: s.matrix.Nodes})
 	return nil
 }
 

@@ -41,7 +41,7 @@ func (s *reportSource) Start(
 	if err != nil {
 		return fmt.Errorf("get informer of node reachabilities: %w", err)
 	}
-	waker := &waker{queue: queue}
+	waker := &waker{queue: queue, nodes: s.matrix.Nodes}
 	s.synced, err = informer.AddEventHandler(s.handler(ctx, waker))
 	if err != nil {
 		return fmt.Errorf("watch node reachabilities: %w", err)

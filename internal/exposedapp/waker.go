@@ -12,29 +12,38 @@ import (
 )
 
 const (
-	// promptWakes is how many apps are woken at once.
+	// promptWakes is how many apps are woken ahead of others.
 	promptWakes = 64
 
-	// wakeGather is how long more wait for others, per app. While thousands of
-	// agents write their first report, each concerns every app.
-	wakeGather = 200 * time.Microsecond
+	// promptVerdicts is how many verdicts may be given anew at once.
+	promptVerdicts = 1024
+
+	// verdictGather is how long what brings more of them waits for others, per
+	// verdict, but no longer than mostGather. That is about as long as the slowest kind
+	// of verdict takes, twice over. While thousands of agents write what they found of
+	// something that changed everywhere, each report concerns every app again.
+	verdictGather = 16 * time.Microsecond
+	mostGather    = 5 * time.Second
 )
 
 // normal is the priority of what concerns a few apps.
 const normal = 0
 
-// waker puts apps on the queue. What concerns many it gathers, for as long as it
-// takes to follow, and puts behind what concerns a few: a queue is not made for a
-// hundred thousand additions per second.
+// waker puts apps on the queue, to be judged on every node. What takes long it
+// gathers, for about as long, and what concerns many apps it puts behind what concerns
+// a few: a queue is not made for a hundred thousand additions per second.
 type waker struct {
 	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
+	// nodes is how many there are.
+	nodes func() int
 
 	mu       sync.Mutex
 	gathered map[types.NamespacedName]struct{}
 }
 
 func (w *waker) wake(apps []types.NamespacedName) {
-	if len(apps) <= promptWakes {
+	verdicts := len(apps) * w.nodes()
+	if verdicts <= promptVerdicts {
 		enqueue(w.queue, normal, apps)
 		return
 	}
@@ -42,7 +51,7 @@ func (w *waker) wake(apps []types.NamespacedName) {
 	defer w.mu.Unlock()
 	if w.gathered == nil {
 		w.gathered = make(map[types.NamespacedName]struct{}, len(apps))
-		time.AfterFunc(time.Duration(len(apps))*wakeGather, w.flush)
+		time.AfterFunc(min(time.Duration(verdicts)*verdictGather, mostGather), w.flush)
 	}
 	for _, app := range apps {
 		w.gathered[app] = struct{}{}
@@ -57,7 +66,11 @@ func (w *waker) flush() {
 	}
 	w.gathered = nil
 	w.mu.Unlock()
-	enqueue(w.queue, handler.LowPriority, apps)
+	priority := normal
+	if len(apps) > promptWakes {
+		priority = handler.LowPriority
+	}
+	enqueue(w.queue, priority, apps)
 }
 
 // enqueue puts apps on a queue, by priority if it has any.

@@ -21,9 +21,10 @@ func (c *counted) Add(request reconcile.Request) { c.added <- request.Namespaced
 
 func TestWakerGathersOnlyMany(t *testing.T) {
 	g := NewWithT(t)
-	const apps, reports = 1000, 20
+	const apps, reports, nodes = 1000, 20, 16
+	const gather = apps * nodes * verdictGather
 	queue := &counted{added: make(chan types.NamespacedName, apps*reports)}
-	waker := &waker{queue: queue}
+	waker := &waker{queue: queue, nodes: func() int { return nodes }}
 	var all []types.NamespacedName
 	for i := range apps {
 		all = append(all, types.NamespacedName{Name: fmt.Sprint(i)})
@@ -47,8 +48,23 @@ func TestWakerGathersOnlyMany(t *testing.T) {
 		woken[app]++
 	}
 	g.Expect(woken).To(HaveLen(apps))
-	g.Consistently(queue.added, 5*apps*wakeGather/10, time.Millisecond).ShouldNot(Receive(), "each once")
+	g.Consistently(queue.added, gather/2, time.Millisecond).ShouldNot(Receive(), "each once")
 
 	waker.wake(all)
 	g.Eventually(queue.added).Should(HaveLen(apps), "and again")
+}
+
+// TestWakerGathersForVeryManyNodes: even a few apps take long to judge there.
+func TestWakerGathersForVeryManyNodes(t *testing.T) {
+	g := NewWithT(t)
+	const nodes = 5000
+	queue := &counted{added: make(chan types.NamespacedName, 10)}
+	waker := &waker{queue: queue, nodes: func() int { return nodes }}
+	app := types.NamespacedName{Name: "web"}
+	for range 10 {
+		waker.wake([]types.NamespacedName{app})
+	}
+	g.Consistently(queue.added, nodes*verdictGather/2, time.Millisecond).ShouldNot(Receive())
+	g.Eventually(queue.added).Should(Receive(Equal(app)))
+	g.Consistently(queue.added, nodes*verdictGather, time.Millisecond).ShouldNot(Receive(), "once")
 }

@@ -24,10 +24,6 @@ const (
 	// request at once. On larger ones their writes keep a distance.
 	promptHeartbeat = 10 * time.Second
 
-	// remembered bounds at how many addresses one app's disagreements are followed,
-	// and since when it fails: a whole cluster of thousands may fail at once.
-	remembered = 64
-
 	// cycleSlack is what a full turn of probes may take beyond its period: a
 	// timeout, its confirmation and the report.
 	cycleSlack = 10 * time.Second
@@ -48,17 +44,9 @@ type question struct {
 	at, answered time.Time
 }
 
-// disagree opens a doubt, or keeps the one that is open, between the observers
-// that have a word on an address, and takes note of their answers.
-func (m *Matrix) disagree(app *subject, address netip.Addr, observers []string, now time.Time) *doubt {
-	open := app.doubts[address]
-	if open == nil {
-		open = &doubt{began: now, asked: make(map[string]question, len(observers))}
-		if app.doubts == nil {
-			app.doubts = make(map[netip.Addr]*doubt)
-		}
-		app.doubts[address] = open
-	}
+// disagree asks the observers that have a word on an address, in the doubt on it,
+// and takes note of their answers.
+func (m *Matrix) disagree(open *doubt, app *subject, address netip.Addr, observers []string, now time.Time) {
 	for _, observer := range observers {
 		entry := m.reports[observer]
 		asked, found := open.asked[observer]
@@ -76,7 +64,6 @@ func (m *Matrix) disagree(app *subject, address netip.Addr, observers []string, 
 			m.epoch++
 		}
 	}
-	return open
 }
 
 func (m *Matrix) ask(open *doubt, observer string, now time.Time) {

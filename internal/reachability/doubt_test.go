@@ -137,6 +137,16 @@ func TestFailureOfMostOfALargeCluster(t *testing.T) {
 		r.Expect(r.row(address)).To(Equal("Reachable "))
 	}
 	r.Expect(r.matrix.Requests()).To(BeEmpty())
+
+	// What came to an end leaves room for the next.
+	for range 5 {
+		r.hear(broken.DeepCopy())
+		r.Expect(r.matrix.Requests()["b"].Addresses).To(HaveLen(len(request.Addresses)))
+		r.matrix.Forget(web)
+		r.matrix.Observe(web, webApp(), r.now)
+		r.hear(b)
+		r.Expect(r.matrix.Requests()).To(BeEmpty())
+	}
 }
 
 // A failure that began long before the answer that contradicts it may be over.

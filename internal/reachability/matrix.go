@@ -29,6 +29,11 @@ type Matrix struct {
 	// all is how it is written that so many observers of so many reach a node.
 	all []string
 
+	// doubts is how many there are, doubted how many apps have one at an address, and
+	// dated at how many addresses of how many apps it is known since when they fail.
+	doubts, dated int
+	doubted       map[netip.Addr]int
+
 	// round is the last one given to a request to look again, and requests
 	// tells that there are new ones.
 	round    int64
@@ -80,6 +85,7 @@ func NewMatrix() *Matrix {
 		reports:   make(map[string]*entry),
 		observers: make(map[netip.Addr][]*entry),
 		apps:      make(map[types.NamespacedName]*subject),
+		doubted:   make(map[netip.Addr]int),
 		requests:  make(chan struct{}, 1),
 	}
 }
@@ -100,6 +106,16 @@ func (m *Matrix) Know(nodes []Node) {
 	for _, entry := range m.reports {
 		entry.alive = alive[entry.name]
 	}
+	for _, app := range m.apps {
+		m.releaseWhere(app, func(address netip.Addr) bool { return sites[address] == nil })
+	}
+}
+
+// Nodes returns how many Nodes there are.
+func (m *Matrix) Nodes() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.nodes)
 }
 
 // Observe takes note of an app as it is now.
@@ -109,6 +125,7 @@ func (m *Matrix) Observe(key types.NamespacedName, app App, now time.Time) {
 	before := m.apps[key]
 	if before == nil || before.Service != app.Service {
 		m.epoch++
+		m.releaseAll(before)
 	}
 	m.apps[key] = before.follow(app, now)
 }
@@ -118,6 +135,7 @@ func (m *Matrix) Forget(key types.NamespacedName) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.epoch++
+	m.releaseAll(m.apps[key])
 	delete(m.apps, key)
 }
 

@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
@@ -18,7 +19,7 @@ func TestPlainSaysWhatJudgeSays(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	everybody := v1alpha1.NodeReachabilityStatus{
 		RenewTime: new(metav1.NewMicroTime(now)), ServicesResourceVersion: "7",
-		Addresses: []string{"10.0.0.1", "10.0.0.2"}, NodePorts: "31000",
+		Addresses: []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"}, NodePorts: "31000",
 	}
 	nobody := everybody
 	nobody.NodePorts = ""
@@ -26,33 +27,47 @@ func TestPlainSaysWhatJudgeSays(t *testing.T) {
 	refused.Failures = []v1alpha1.ProbeFailure{{
 		Reason: "ConnectionRefused", Message: "raw error", NodePorts: "31000", Addresses: everybody.Addresses,
 	}}
+	all := func(says ...v1alpha1.NodeReachabilityStatus) []v1alpha1.NodeReachabilityStatus { return says }
+	mixed, waiting := all(everybody, refused), all(everybody, nobody)
 	serving := Endpoints{corev1.IPv4Protocol: {"a": true}}
 	ending := Endpoints{corev1.IPv4Protocol: {"a": false}}
 	for name, c := range map[string]struct {
-		says      v1alpha1.NodeReachabilityStatus
+		// says is what the observers report, in turns.
+		says      []v1alpha1.NodeReachabilityStatus
 		endpoints Endpoints
 		age       time.Duration
 		plain     bool
 	}{
-		"all answer":                       {everybody, serving, time.Hour, true},
-		"all answer for no pod":            {everybody, nil, time.Hour, false},
-		"nobody has a word yet":            {nobody, serving, time.Second, true},
-		"nobody has a word, nor a pod yet": {nobody, nil, time.Second, true},
-		"nobody ever had a word":           {nobody, serving, time.Hour, true},
-		"nobody is answered":               {refused, serving, time.Hour, false},
-		"nobody is answered, for no pod":   {refused, nil, time.Hour, true},
-		"nor by one that ends":             {refused, ending, time.Hour, true},
-		"nor so soon":                      {refused, ending, time.Second, true},
+		"all answer":                       {all(everybody), serving, time.Hour, true},
+		"all answer for no pod":            {all(everybody), nil, time.Hour, true},
+		"so they did just before":          {all(everybody), nil, time.Second, true},
+		"all answer for one that ends":     {all(everybody), ending, time.Hour, true},
+		"nobody has a word yet":            {all(nobody), serving, time.Second, true},
+		"nobody has a word, nor a pod yet": {all(nobody), nil, time.Second, true},
+		"nobody ever had a word":           {all(nobody), serving, time.Hour, true},
+		"nobody is answered":               {all(refused), serving, time.Hour, false},
+		"nobody is answered, for no pod":   {all(refused), nil, time.Hour, true},
+		"nor by one that ends":             {all(refused), ending, time.Hour, true},
+		"nor so soon":                      {all(refused), ending, time.Second, true},
+		"some are answered":                {mixed, serving, time.Hour, false},
+		"some are answered, for no pod":    {mixed, nil, time.Hour, true},
+		"some by one that ends":            {mixed, ending, time.Second, true},
+		"some have no word yet":            {waiting, serving, time.Hour, false},
+		"some have no word yet, nor a pod": {waiting, nil, time.Second, true},
+		"some never had, nor a pod":        {waiting, nil, time.Hour, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			m := NewMatrix()
-			m.Know([]Node{{Name: "a", Ready: true, Addresses: at(1)}, {Name: "b", Ready: true, Addresses: at(2)}})
-			for _, observer := range []string{"a", "b", "gone"} {
+			m.Know([]Node{
+				{Name: "a", Ready: true, Addresses: at(1)}, {Name: "b", Ready: true, Addresses: at(2)},
+				{Name: "c", Ready: true, Addresses: at(3)}, {Name: "d", Ready: true, Addresses: at(4)},
+			})
+			for i, observer := range []string{"a", "b", "c", "d", "gone"} {
 				_, err := m.Report(&v1alpha1.NodeReachability{
 					ObjectMeta: metav1.ObjectMeta{Name: observer},
 					Spec:       v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: 10, ClusterSize: 16},
-					Status:     c.says,
+					Status:     c.says[i%len(c.says)],
 				}, now)
 				g.Expect(err).NotTo(HaveOccurred())
 			}
@@ -97,7 +112,9 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 		Families:  []corev1.IPFamily{corev1.IPv4Protocol},
 		Endpoints: Endpoints{corev1.IPv4Protocol: {"a": true}},
 	}, now.Add(-time.Hour))
-	seen := map[bool]int{}
+	web := types.NamespacedName{Name: "web"}
+	m.apps[web] = app
+	seen, remembered := map[bool]int{}, 0
 	for range 5000 {
 		now = now.Add(time.Second)
 		observer := nodes[chance.IntN(len(nodes))].Name
@@ -134,7 +151,13 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 				g.Expect(agreement.observers).To(Equal(answered))
 			}
 		}
+		m.AppendVerdicts(nil, web, now)
+		g.Expect(m.doubts).To(Equal(len(app.doubts)))
+		g.Expect(m.doubted).To(HaveLen(len(app.doubts)))
+		g.Expect(m.dated).To(Equal(len(app.failing)))
+		remembered = max(remembered, len(app.doubts)+len(app.failing))
 	}
+	g.Expect(remembered).To(BeNumerically(">", 2))
 	g.Expect(seen[true]).To(BeNumerically(">", 500))
 	g.Expect(seen[false]).To(BeNumerically(">", 500))
 }

@@ -84,11 +84,10 @@ func (m *Matrix) words(
 	words.podless = words.excuse == "" && !app.Endpoints.ReadyIn(family)
 	if words.podless {
 		// It does not matter who gets an answer, nor since when.
-		delete(app.doubts, address)
-		delete(app.failing, address)
+		m.release(app, address)
 		return words
 	}
-	app.date(address, words.failed, now)
+	m.date(app, address, words.failed, now)
 	m.weigh(&words, app, address, now)
 	return words
 }
@@ -96,11 +95,10 @@ func (m *Matrix) words(
 // weigh holds the words against each other: which are newer than their
 // contradiction, and which observers may be heard at all.
 func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now time.Time) {
-	disagree := words.excuse == "" && len(words.failed) > 0 && len(words.reached) > 0
-	if disagree && (app.doubts[address] != nil || len(app.doubts) < remembered) {
+	if words.excuse == "" && len(words.failed) > 0 && len(words.reached) > 0 {
 		m.question(words, app, address, now)
 	} else {
-		delete(app.doubts, address)
+		m.closeDoubt(app, address)
 	}
 	open := app.doubts[address]
 	words.failed = slices.DeleteFunc(words.failed, func(failure statement) bool {
@@ -128,12 +126,18 @@ func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now t
 }
 
 // question asks the observers that disagree to look again, and notes which have.
+// Where too many do for that, it is for the reports to tell.
 func (m *Matrix) question(words *testimony, app *subject, address netip.Addr, now time.Time) {
+	open := m.openDoubt(app, address, now)
+	if open == nil {
+		words.wait(words.cycle)
+		return
+	}
 	observers := slices.Clone(words.reached)
 	for _, failure := range words.failed {
 		observers = append(observers, failure.observer)
 	}
-	open := m.disagree(app, address, observers, now)
+	m.disagree(open, app, address, observers, now)
 	for _, observer := range words.reached {
 		if open.confirmed(observer) {
 			words.confirmed = append(words.confirmed, observer)
@@ -145,38 +149,6 @@ func (m *Matrix) question(words *testimony, app *subject, address netip.Addr, no
 	if !words.sure || len(words.confirmed) < len(words.reached) {
 		// Who does not look again is heard when its turn has come.
 		words.wait(max(open.began.Add(words.cycle).Sub(now), 0) + promptHeartbeat)
-	}
-}
-
-// date notes since when observers fail. What fails as the first pod gets ready, or
-// beyond what is remembered, may have failed for long.
-func (s *subject) date(address netip.Addr, failed []statement, now time.Time) {
-	before := s.failing[address]
-	if len(failed) == 0 {
-		delete(s.failing, address)
-		return
-	}
-	if s.failing == nil {
-		s.failing = make(map[netip.Addr]map[string]time.Time)
-	}
-	kept := before != nil || len(s.failing) < remembered
-	known := 0
-	for i := range failed {
-		since, found := before[failed[i].observer]
-		switch {
-		case found:
-			known++
-		case kept && !now.Equal(s.changed):
-			since = now
-		}
-		failed[i].since = since
-	}
-	if !kept || known == len(failed) && known == len(before) {
-		return
-	}
-	s.failing[address] = make(map[string]time.Time, len(failed))
-	for i := range failed {
-		s.failing[address][failed[i].observer] = failed[i].since
 	}
 }
 

@@ -1,0 +1,120 @@
+package reachability
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Much may fail at once on a cluster of thousands of nodes. These bound what is
+// remembered then, and how many observers are asked to look again. What is beyond
+// them is told all the same, but not for how long it has failed, nor who is right.
+const (
+	// remembered is at how many addresses it is followed since when one app fails,
+	// and rememberedInAll the same for all apps together, and for doubts.
+	remembered      = 64
+	rememberedInAll = 4096
+
+	// doubtful is on how many addresses there may be doubts. Each is asked of all
+	// observers of that address.
+	doubtful = 32
+)
+
+// openDoubt returns the doubt on an address, a new one where there is room for it,
+// and nil where there is not.
+func (m *Matrix) openDoubt(app *subject, address netip.Addr, now time.Time) *doubt {
+	if open := app.doubts[address]; open != nil {
+		return open
+	}
+	if m.doubts >= rememberedInAll || m.doubted[address] == 0 && len(m.doubted) >= doubtful {
+		return nil
+	}
+	if app.doubts == nil {
+		app.doubts = make(map[netip.Addr]*doubt)
+	}
+	open := &doubt{began: now, asked: make(map[string]question)}
+	app.doubts[address] = open
+	m.doubts++
+	m.doubted[address]++
+	return open
+}
+
+func (m *Matrix) closeDoubt(app *subject, address netip.Addr) {
+	if app.doubts[address] == nil {
+		return
+	}
+	delete(app.doubts, address)
+	m.doubts--
+	if m.doubted[address]--; m.doubted[address] == 0 {
+		delete(m.doubted, address)
+	}
+}
+
+// date notes since when observers fail. What fails as the first pod gets ready, or
+// beyond what is remembered, may have failed for long.
+func (m *Matrix) date(app *subject, address netip.Addr, failed []statement, now time.Time) {
+	before := app.failing[address]
+	if len(failed) == 0 {
+		m.undate(app, address)
+		return
+	}
+	kept := before != nil || len(app.failing) < remembered && m.dated < rememberedInAll
+	known := 0
+	for i := range failed {
+		since, found := before[failed[i].observer]
+		switch {
+		case found:
+			known++
+		case kept && !now.Equal(app.changed):
+			since = now
+		}
+		failed[i].since = since
+	}
+	if !kept || known == len(failed) && known == len(before) {
+		return
+	}
+	since := make(map[string]time.Time, len(failed))
+	for i := range failed {
+		since[failed[i].observer] = failed[i].since
+	}
+	if before == nil {
+		m.dated++
+	}
+	if app.failing == nil {
+		app.failing = make(map[netip.Addr]map[string]time.Time)
+	}
+	app.failing[address] = since
+}
+
+func (m *Matrix) undate(app *subject, address netip.Addr) {
+	if app.failing[address] != nil {
+		delete(app.failing, address)
+		m.dated--
+	}
+}
+
+// release forgets what was remembered of an app at an address.
+func (m *Matrix) release(app *subject, address netip.Addr) {
+	m.closeDoubt(app, address)
+	m.undate(app, address)
+}
+
+// releaseAll does so at all addresses. There may be no such app.
+func (m *Matrix) releaseAll(app *subject) {
+	if app != nil {
+		m.releaseWhere(app, func(netip.Addr) bool { return true })
+	}
+}
+
+// releaseWhere does so at all addresses of which that holds.
+func (m *Matrix) releaseWhere(app *subject, holds func(netip.Addr) bool) {
+	for address := range app.doubts {
+		if holds(address) {
+			m.closeDoubt(app, address)
+		}
+	}
+	for address := range app.failing {
+		if holds(address) {
+			m.undate(app, address)
+		}
+	}
+}
