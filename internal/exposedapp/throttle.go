@@ -17,8 +17,14 @@ import (
 const (
 	// statusesPerSecond bounds what a change that concerns every app, such as a
 	// node that dies, costs the API server, beyond statusBurst.
-	statusesPerSecond = 80
-	statusBurst       = 400
+	statusesPerSecond = 60
+	statusBurst       = 300
+
+	// wordsPerSecond bounds those that change nothing but messages, beyond wordsBurst.
+	// They have their own bound, because the words on a node that dies change with each
+	// of its observers, and nothing else is to wait for them.
+	wordsPerSecond = 20
+	wordsBurst     = 100
 
 	// An app of which fewer nodes answer is told of at once. If it got better
 	// flaps times within flapWindow, it has to stay so for steadyTime before that
@@ -39,16 +45,19 @@ const (
 // throttle holds back writes of statuses that follow what is found, not what is
 // declared. It never drops one: when its turn has come, an app is observed anew.
 type throttle struct {
-	mu   sync.Mutex
-	all  *rate.Limiter
-	apps map[types.NamespacedName]*turn
+	mu    sync.Mutex
+	all   *rate.Limiter
+	words *rate.Limiter
+	apps  map[types.NamespacedName]*turn
 }
 
 // turn is when an app may write its status. Times are zero where there is none.
 type turn struct {
 	rewords *rate.Limiter
-	// at is the app's turn among all, while a status waits.
-	at time.Time
+	// at is the app's turn among all, while a status waits, and words whether that is
+	// among those that change nothing else.
+	at    time.Time
+	words bool
 	// better is since when more nodes answer than the status says.
 	better time.Time
 	// recoveries are when that began, in the last flapWindow.
@@ -57,8 +66,9 @@ type turn struct {
 
 func newThrottle() *throttle {
 	return &throttle{
-		all:  rate.NewLimiter(statusesPerSecond, statusBurst),
-		apps: make(map[types.NamespacedName]*turn),
+		all:   rate.NewLimiter(statusesPerSecond, statusBurst),
+		words: rate.NewLimiter(wordsPerSecond, wordsBurst),
+		apps:  make(map[types.NamespacedName]*turn),
 	}
 }
 
@@ -83,13 +93,14 @@ func (t *throttle) wait(
 	case steady > 0:
 		return steady
 	}
-	if app.at.IsZero() {
-		app.at = now.Add(t.all.ReserveN(now, 1).DelayFrom(now))
+	reword := change == 0 && before.Replicas == next.Replicas && before.ReadyReplicas == next.ReadyReplicas
+	words := reword && sameReasons(before, next)
+	if app.at.IsZero() || app.words && !words {
+		app.at, app.words = t.turn(words, now), words
 	}
 	left := app.at.Sub(now)
-	reword := change == 0 && before.Replicas == next.Replicas && before.ReadyReplicas == next.ReadyReplicas
 	if reword {
-		left = max(left, app.rewording(before, next, now))
+		left = max(left, app.rewording(words, now))
 	}
 	if left > 0 {
 		return left
@@ -101,11 +112,20 @@ func (t *throttle) wait(
 	return 0
 }
 
-// rewording returns how long the app has to wait for what changes no more than
-// words. It takes nothing yet: by then there may be more to tell.
-func (a *turn) rewording(before, next *v1alpha1.ExposedAppStatus, now time.Time) time.Duration {
+// turn gives an app its turn among all that have something to tell, or words alone.
+func (t *throttle) turn(words bool, now time.Time) time.Time {
+	limiter := t.all
+	if words {
+		limiter = t.words
+	}
+	return now.Add(limiter.ReserveN(now, 1).DelayFrom(now))
+}
+
+// rewording returns how long the app has to wait to tell other reasons, or words
+// alone. It takes nothing yet: by then there may be more to tell.
+func (a *turn) rewording(words bool, now time.Time) time.Duration {
 	needed := 1.0
-	if sameReasons(before, next) {
+	if words {
 		needed += reasonBurst
 	}
 	missing := needed - a.rewords.TokensAt(now)
@@ -113,11 +133,13 @@ func (a *turn) rewording(before, next *v1alpha1.ExposedAppStatus, now time.Time)
 }
 
 // sameReasons tells whether two statuses give the same reasons, in whatever words.
+// The state of a node that is not expected to answer is none.
 func sameReasons(before, next *v1alpha1.ExposedAppStatus) bool {
 	return slices.EqualFunc(before.Conditions, next.Conditions, func(a, b metav1.Condition) bool {
 		return a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason
 	}) && slices.EqualFunc(before.Nodes, next.Nodes, func(a, b v1alpha1.NodeVerdict) bool {
-		return a.Node == b.Node && a.Family == b.Family && a.State == b.State && a.Reason == b.Reason
+		return a.Node == b.Node && a.Family == b.Family && a.Reason == b.Reason &&
+			(a.State == b.State || !a.Expected && !b.Expected)
 	})
 }
 

@@ -179,6 +179,35 @@ func TestAChangeOfEveryAppIsWrittenAtABoundedRate(t *testing.T) {
 	g.Expect(len(perSecond)).To(BeNumerically("<", 60))
 }
 
+// TestOtherWordsOnEveryAppHoldUpNothing: every app has other words, and half of them
+// then have something to tell.
+func TestOtherWordsOnEveryAppHoldUpNothing(t *testing.T) {
+	const apps = 2000
+	g := NewWithT(t)
+	throttle, start := newThrottle(), time.Unix(0, 0)
+	news := func(i int, second int) *v1alpha1.ExposedAppStatus {
+		if second > 0 && i%2 == 0 {
+			return settledStatus(1, 1)
+		}
+		return reworded(settledStatus(1, 2))
+	}
+	last, waiting := map[bool]int{}, make(map[int]bool)
+	for i := range apps {
+		waiting[i] = true
+	}
+	for second := 0; len(waiting) > 0; second++ {
+		for i := range waiting {
+			key := types.NamespacedName{Name: fmt.Sprint(i)}
+			if throttle.wait(key, settledStatus(1, 2), news(i, second), start.Add(time.Duration(second)*time.Second)) == 0 {
+				delete(waiting, i)
+				last[i%2 == 0] = second
+			}
+		}
+	}
+	g.Expect(last[true]).To(BeNumerically("~", (apps/2-statusBurst)/statusesPerSecond, 3), "of those with news")
+	g.Expect(last[false]).To(BeNumerically(">", (apps/2-wordsBurst)/wordsPerSecond), "of those with other words")
+}
+
 func TestAnAppThatIsGoneLeavesNoTurnBehind(t *testing.T) {
 	g := NewWithT(t)
 	throttle := newThrottle()
