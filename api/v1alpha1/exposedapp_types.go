@@ -272,7 +272,8 @@ type ExposedAppStatus struct {
 
 	// nodes are the verdicts, one per node and IP family. At most 24 are listed,
 	// and fewer where names and messages are long, the worst first; nodesOmitted
-	// counts the rest.
+	// counts the rest. Where there is no room for all, nodes that just answer are
+	// not listed.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=24

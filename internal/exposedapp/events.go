@@ -3,7 +3,9 @@ package exposedapp
 import (
 	"cmp"
 	"fmt"
+	"time"
 
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,9 +14,19 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// maxNodeEvents bounds the Events about single nodes that one change of the
-// status brings. One more sums up the rest.
-const maxNodeEvents = 5
+const (
+	// maxNodeEvents bounds the Events about single nodes that one change of the
+	// status brings. One more sums up the rest.
+	maxNodeEvents = 5
+
+	// eventsPerSecond bounds the Events on all apps, beyond eventBurst. A kubelet has
+	// such a bound as well: what concerns every app stands in the statuses, and is not
+	// worth several writes more for each. Those of type Normal leave warningBurst for
+	// Warnings.
+	eventsPerSecond = 20
+	eventBurst      = 400
+	warningBurst    = 200
+)
 
 // transition is what an Event tells of an ExposedApp.
 type transition struct {
@@ -36,12 +48,23 @@ type transition struct {
 func (r *Reconciler) recordTransitions(app *v1alpha1.ExposedApp, next *v1alpha1.ExposedAppStatus) {
 	told := append(conditionTransitions(&app.Status, next), nodeTransitions(&app.Status, next)...)
 	for _, t := range told {
+		if !tellable(r.events, t.kind, r.Clock.Now()) {
+			continue
+		}
 		var related runtime.Object
 		if t.node != "" {
 			related = &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: t.node}
 		}
 		r.Recorder.Eventf(app, related, t.kind, t.reason, t.action, "%s", t.note)
 	}
+}
+
+// tellable takes an Event of a type from what may be told, if there is any left.
+func tellable(events *rate.Limiter, kind string, now time.Time) bool {
+	if kind == corev1.EventTypeNormal && events.TokensAt(now) <= warningBurst {
+		return false
+	}
+	return events.AllowN(now, 1)
 }
 
 // conditionTransitions returns the conditions that changed their status or
@@ -82,7 +105,8 @@ func onItsWay(status *v1alpha1.ExposedAppStatus) bool {
 // nodeTransitions returns the expected nodes that no longer answer, or do not
 // from the start, and those that answer again. A first answer is no transition.
 // Nor is a node that became Unknown or is no longer expected: whether it answers
-// is not known to have changed.
+// is not known to have changed. A node that answers again where the status has no
+// room for it is counted by the summary alone.
 func nodeTransitions(before, after *v1alpha1.ExposedAppStatus) []transition {
 	type key struct {
 		node   string
@@ -116,8 +140,9 @@ func failing(row *v1alpha1.NodeVerdict) bool {
 // overfull tells whether rows of unreachable nodes may be missing in a status:
 // they come first, so only where there is room for nothing else.
 func overfull(status *v1alpha1.ExposedAppStatus) bool {
-	listed := len(status.Nodes)
-	return status.NodesOmitted > 0 && (listed == 0 || rank(&status.Nodes[listed-1]) == 0)
+	unreachable := count(status.Nodes, v1alpha1.NodeUnreachable)
+	all := status.Reachability
+	return all != nil && int(unreachable) == len(status.Nodes) && all.Expected > all.Reachable+unreachable
 }
 
 func rowTransition(row *v1alpha1.NodeVerdict, kind, what string) transition {

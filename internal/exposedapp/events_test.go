@@ -3,8 +3,10 @@ package exposedapp
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -93,13 +95,37 @@ func TestManyNodeTransitions(t *testing.T) {
 func TestNodeTransitionsBeyondTheList(t *testing.T) {
 	g := NewWithT(t)
 	full := listing(unreachable("a"), unreachable("b"))
-	full.NodesOmitted = 1
+	full.Reachability.Expected, full.Reachability.Reachable = 4002, 3999
 	g.Expect(nodeTransitions(full, listing(unreachable("b"), unreachable("c")))).To(BeEmpty())
 
-	roomy := listing(unreachable("b"), reachable("a"))
-	roomy.NodesOmitted = 4000
-	g.Expect(described(nodeTransitions(roomy, listing(unreachable("b"), unreachable("c"))))).
-		To(ConsistOf(ContainSubstring("node c (IPv4 ) does not answer")))
+	for name, reachable := range map[string]int32{"all that do not answer are listed": 4000, "none is": 4002} {
+		g := NewWithT(t)
+		roomy := listing([]v1alpha1.NodeVerdict{unreachable("a"), unreachable("b")}[:4002-reachable]...)
+		roomy.Reachability.Expected, roomy.Reachability.Reachable = 4002, reachable
+		g.Expect(described(nodeTransitions(roomy, listing(unreachable("b"), unreachable("c"))))).
+			To(ContainElement(ContainSubstring("node c (IPv4 ) does not answer")), name)
+	}
+}
+
+// TestEventsOnVeryManyApps: there is a bound, and Warnings come first.
+func TestEventsOnVeryManyApps(t *testing.T) {
+	g, now := NewWithT(t), at(0).Time
+	events := rate.NewLimiter(eventsPerSecond, eventBurst)
+	tell := func(kind string) (told int) {
+		for range 10 * eventBurst {
+			if tellable(events, kind, now) {
+				told++
+			}
+		}
+		return told
+	}
+	g.Expect(tell(corev1.EventTypeNormal)).To(Equal(eventBurst - warningBurst))
+	g.Expect(tell(corev1.EventTypeWarning)).To(Equal(warningBurst))
+	now = now.Add(time.Second)
+	g.Expect(tell(corev1.EventTypeNormal)).To(BeZero())
+	g.Expect(tell(corev1.EventTypeWarning)).To(Equal(eventsPerSecond))
+	now = now.Add(time.Hour)
+	g.Expect(tell(corev1.EventTypeNormal)).To(Equal(eventBurst - warningBurst))
 }
 
 func TestConditionTransitions(t *testing.T) {

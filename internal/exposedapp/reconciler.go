@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"sync"
 
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
@@ -38,6 +39,7 @@ type Reconciler struct {
 	Clock  clock.PassiveClock
 
 	throttle *throttle
+	events   *rate.Limiter
 	verified *verified
 
 	// verdicts are those on the last app that was judged. On thousands of nodes they

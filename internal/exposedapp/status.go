@@ -98,8 +98,8 @@ func neededNodes(app *v1alpha1.ExposedApp, expected int32) int32 {
 	return int32(min(needed, math.MaxInt32))
 }
 
-// worstFirst orders verdicts for a reader, keeps the time of those that did not
-// change, and leaves out what is beyond the bound.
+// worstFirst orders verdicts for a reader and keeps the time of those that did not
+// change.
 func worstFirst(
 	verdicts, previous []v1alpha1.NodeVerdict, now metav1.Time,
 ) (listed []v1alpha1.NodeVerdict, omitted int32) {
@@ -111,14 +111,7 @@ func worstFirst(
 	for i := range previous {
 		before[row{previous[i].Node, previous[i].Family}] = &previous[i]
 	}
-	bytes := 0
-	for _, verdict := range worstOf(verdicts, maxNodes) {
-		verdict.Message = clip(verdict.Message, maxNodeMessage)
-		if bytes += size(&verdict); bytes > maxNodesBytes {
-			break
-		}
-		listed = append(listed, verdict)
-	}
+	listed = fitting(verdicts)
 	for i := range listed {
 		listed[i].LastTransitionTime = now
 		if old := before[row{listed[i].Node, listed[i].Family}]; old != nil && old.State == listed[i].State {
@@ -126,6 +119,26 @@ func worstFirst(
 		}
 	}
 	return listed, int32(len(verdicts) - len(listed))
+}
+
+// fitting returns the verdicts that there is room for. Where that is not all, those
+// on nodes that just answer are no help: it would be a few of very many, in every
+// status, at several times the cost of one without.
+func fitting(verdicts []v1alpha1.NodeVerdict) []v1alpha1.NodeVerdict {
+	listed, bytes := worstOf(verdicts, maxNodes), 0
+	for i := range listed {
+		listed[i].Message = clip(listed[i].Message, maxNodeMessage)
+		if bytes += size(&listed[i]); bytes > maxNodesBytes {
+			listed = listed[:i]
+			break
+		}
+	}
+	if len(listed) < len(verdicts) {
+		listed = slices.DeleteFunc(listed, func(verdict v1alpha1.NodeVerdict) bool {
+			return rank(&verdict) == leastRank
+		})
+	}
+	return listed
 }
 
 // worstOf returns the worst n verdicts in order. There may be thousands, of
@@ -153,6 +166,9 @@ func size(verdict *v1alpha1.NodeVerdict) int {
 		len(verdict.Observers)
 }
 
+// leastRank is that of a node that is expected to answer and just does.
+const leastRank = 4
+
 // rank puts what needs attention first.
 func rank(verdict *v1alpha1.NodeVerdict) int {
 	switch {
@@ -162,8 +178,10 @@ func rank(verdict *v1alpha1.NodeVerdict) int {
 		return 1
 	case !verdict.Expected:
 		return 2
-	default:
+	case verdict.Reason != "":
 		return 3
+	default:
+		return leastRank
 	}
 }
 

@@ -122,7 +122,7 @@ func TestWorstFirst(t *testing.T) {
 			g := NewWithT(t)
 			verdicts := make([]v1alpha1.NodeVerdict, 0, total)
 			for i := range total {
-				verdicts = append(verdicts, reachable(fmt.Sprintf("node-%d", i)))
+				verdicts = append(verdicts, unknown(fmt.Sprintf("node-%d", i), "Pending"))
 			}
 			if total > 0 {
 				verdicts[total-1] = unreachable("zzz")
@@ -134,6 +134,33 @@ func TestWorstFirst(t *testing.T) {
 				g.Expect(listed[0].Node).To(Equal("zzz"), "the worst is never left out")
 			}
 		}
+	})
+
+	t.Run("nodes that just answer are listed where all have room alone", func(t *testing.T) {
+		suspect := withReason(reachable("s"), "SuspectObserver")
+		for total, wanted := range map[int]struct{ listed, omitted int }{24: {24, 0}, 25: {3, 22}, 5000: {3, 4997}} {
+			g := NewWithT(t)
+			verdicts := []v1alpha1.NodeVerdict{suspect, unreachable("u"), excused(reachable("e"))}
+			for i := len(verdicts); i < total; i++ {
+				verdicts = append(verdicts, reachable(fmt.Sprintf("node-%d", i)))
+			}
+			listed, omitted := worstFirst(verdicts, nil, at(0))
+			g.Expect(listed).To(HaveLen(wanted.listed))
+			g.Expect(omitted).To(BeEquivalentTo(wanted.omitted))
+			g.Expect(names(listed[:3])).To(Equal([]string{"u", "e", "s"}))
+		}
+	})
+
+	t.Run("the names of two families of nodes may be too long for all", func(t *testing.T) {
+		g := NewWithT(t)
+		var verdicts []v1alpha1.NodeVerdict
+		for i := range maxNodes {
+			verdicts = append(verdicts, reachable(strings.Repeat("x", 250)+fmt.Sprint(i)))
+		}
+		verdicts[maxNodes-1] = unreachable("u")
+		listed, omitted := worstFirst(verdicts, nil, at(0))
+		g.Expect(names(listed)).To(Equal([]string{"u"}))
+		g.Expect(omitted).To(BeEquivalentTo(maxNodes - 1))
 	})
 
 	t.Run("a time moves with the state alone", func(t *testing.T) {
@@ -160,6 +187,13 @@ func TestWorstFirst(t *testing.T) {
 		g.Expect(listed[0].Message).To(HaveLen(maxNodeMessage))
 		g.Expect(judged).To(Equal([]v1alpha1.NodeVerdict{reachable("b"), verdict}))
 	})
+}
+
+func names(verdicts []v1alpha1.NodeVerdict) (names []string) {
+	for i := range verdicts {
+		names = append(names, verdicts[i].Node)
+	}
+	return names
 }
 
 func TestClip(t *testing.T) {

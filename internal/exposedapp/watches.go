@@ -3,6 +3,7 @@ package exposedapp
 import (
 	"context"
 
+	"golang.org/x/time/rate"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -45,6 +46,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 		return err
 	}
 	r.throttle, r.verified = newThrottle(), newVerified()
+	r.events = rate.NewLimiter(eventsPerSecond, eventBurst)
 	sameName := handler.EnqueueRequestsFromMapFunc(r.sameName)
 	// A child carries the ExposedApp's name, whoever owns it: a foreign one of
 	// that name is a conflict, and its going is the end of it.

@@ -29,7 +29,8 @@ type ExposedAppStatusApplyConfiguration struct {
 	Reachability *ReachabilitySummaryApplyConfiguration `json:"reachability,omitempty"`
 	// nodes are the verdicts, one per node and IP family. At most 24 are listed,
 	// and fewer where names and messages are long, the worst first; nodesOmitted
-	// counts the rest.
+	// counts the rest. Where there is no room for all, nodes that just answer are
+	// not listed.
 	Nodes []NodeVerdictApplyConfiguration `json:"nodes,omitempty"`
 	// nodesOmitted is the number of verdicts that nodes leaves out.
 	NodesOmitted *int32 `json:"nodesOmitted,omitempty"`
