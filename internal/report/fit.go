@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// maxBytes bounds the JSON of a report.
-	maxBytes = 10_000
+	// maxBytes bounds the JSON of a report, which leaves 2 kB for what else there is
+	// in its object: metadata, targets, and a request to look again.
+	maxBytes = 8_000
 
 	// frame is what the JSON of a report takes beside addresses, node ports and
 	// findings: the generation, the round, the time, the resourceVersion, and the

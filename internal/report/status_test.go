@@ -285,7 +285,7 @@ func FuzzStatus(f *testing.F) {
 		status.Probes = crowdedStatistics()
 		text, err := json.Marshal(status)
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(len(text)).To(BeNumerically("<=", 10_000))
+		g.Expect(len(text)).To(BeNumerically("<=", 8_000))
 	})
 }
 
