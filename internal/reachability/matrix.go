@@ -29,10 +29,10 @@ type Matrix struct {
 	// all is how it is written that so many observers of so many reach a node.
 	all []string
 
-	// doubts is how many there are, doubted how many apps have one at an address, and
-	// dated at how many addresses of how many apps it is known since when they fail.
-	doubts, dated int
-	doubted       map[netip.Addr]int
+	// doubted is how many apps have a doubt on an address, and dated at how many
+	// addresses of how many apps it is known since when they fail.
+	doubted map[netip.Addr]int
+	dated   int
 
 	// round is the last one given to a request to look again, and requests
 	// tells that there are new ones.

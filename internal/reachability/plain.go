@@ -34,39 +34,19 @@ func (m *Matrix) plain(
 	if !podless && (!unanimous || said.failed > 0) {
 		return verdict, 0, false
 	}
-	verdict = v1alpha1.NodeVerdict{
-		Node: node.Name, Family: family, Expected: true, Address: at.text, State: v1alpha1.NodeReachable,
-	}
-	switch heard := said.reached + said.failed + len(said.silent); heard {
-	case 0:
-	case said.reached:
-		verdict.Observers = m.allOf(heard)
-	default:
-		verdict.Observers = fraction(said.reached, heard)
-	}
-	if !answers {
-		holds = m.explain(&verdict, app, node, said, podless, now)
-	}
 	m.release(app, address)
-	return verdict, holds, true
-}
-
-// explain completes the verdict on a node that does not just answer.
-func (m *Matrix) explain(
-	verdict *v1alpha1.NodeVerdict, app *subject, node *Node, said chorus, podless bool, now time.Time,
-) time.Duration {
-	words := testimony{
-		reached: make([]string, min(said.reached, 1)), failed: make([]statement, min(said.failed, 1)),
-		silent: said.silent, podless: podless,
+	if !answers {
+		// Who said it makes no difference to what judge says.
+		verdict, holds = judge(app, node, family, testimony{
+			reached: make([]string, said.reached), failed: make([]statement, said.failed), silent: said.silent,
+			podless: podless, cycle: m.cycle(app, node, at),
+		}, now)
+		return verdict, holds, true
 	}
-	if holds := conclude(verdict, words, now.Sub(app.lastChange(node))); holds > 0 {
-		words.wait(holds)
-	}
-	attribute(verdict, app.Endpoints, func() bool {
-		words.cycle = m.cycle(app, node, m.sites[node.Addresses[verdict.Family]])
-		return words.settled(app.moved.Add(words.cycle).Sub(now))()
-	})
-	return words.holds
+	return v1alpha1.NodeVerdict{
+		Node: node.Name, Family: family, Expected: true, Address: at.text, State: v1alpha1.NodeReachable,
+		Observers: m.allOf(said.reached),
+	}, 0, true
 }
 
 // cycle is the time by which every word on a node is newer than a change.

@@ -25,7 +25,11 @@ func (m *Matrix) openDoubt(app *subject, address netip.Addr, now time.Time) *dou
 	if open := app.doubts[address]; open != nil {
 		return open
 	}
-	if m.doubts >= rememberedInAll || m.doubted[address] == 0 && len(m.doubted) >= doubtful {
+	doubts := 0
+	for _, apps := range m.doubted {
+		doubts += apps
+	}
+	if doubts >= rememberedInAll || m.doubted[address] == 0 && len(m.doubted) >= doubtful {
 		return nil
 	}
 	if app.doubts == nil {
@@ -33,7 +37,6 @@ func (m *Matrix) openDoubt(app *subject, address netip.Addr, now time.Time) *dou
 	}
 	open := &doubt{began: now, asked: make(map[string]question)}
 	app.doubts[address] = open
-	m.doubts++
 	m.doubted[address]++
 	return open
 }
@@ -43,7 +46,6 @@ func (m *Matrix) closeDoubt(app *subject, address netip.Addr) {
 		return
 	}
 	delete(app.doubts, address)
-	m.doubts--
 	if m.doubted[address]--; m.doubted[address] == 0 {
 		delete(m.doubted, address)
 	}
