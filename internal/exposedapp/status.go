@@ -15,12 +15,13 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
 )
 
 // The bounds of the status, which keep an ExposedApp under 10 kB at any size of
 // the cluster.
 const (
-	maxNodes            = 24
+	maxNodes            = reachability.Explained
 	maxNodesBytes       = 6000
 	maxNodeMessage      = 256
 	maxConditionMessage = 512

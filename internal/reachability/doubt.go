@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/budget"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 )
 
@@ -23,10 +22,6 @@ const (
 	// promptHeartbeat is that of small clusters, on which observers answer a
 	// request at once. On larger ones their writes keep a distance.
 	promptHeartbeat = 10 * time.Second
-
-	// cycleSlack is what a full turn of probes may take beyond its period: a
-	// timeout, its confirmation and the report.
-	cycleSlack = 10 * time.Second
 )
 
 // doubt is a disagreement of observers on one address. Words spoken before it
@@ -81,7 +76,7 @@ func (m *Matrix) ask(open *doubt, observer string, now time.Time) {
 // its report after a full turn of probes.
 func (m *Matrix) looked(app *subject, open *doubt, observer string) bool {
 	entry, asked := m.reports[observer], open.asked[observer]
-	return entry.recheckRound >= asked.round || entry.received.After(asked.at.Add(app.cycle(entry)))
+	return entry.recheckRound >= asked.round || entry.received.After(asked.at.Add(entry.viewFor(app).cycle))
 }
 
 // confirmed tells whether an observer looked again since the doubt began.
@@ -110,16 +105,6 @@ func (m *Matrix) stands(open *doubt, failure *statement, reached []string, now t
 		return false
 	}
 	return !asked.answered.IsZero()
-}
-
-// cycle is the time in which every pair of an observer was probed and its word
-// written.
-func (s *subject) cycle(e *entry) time.Duration {
-	pairs := e.nodePorts.Len() * len(e.addresses)
-	return max(
-		budget.Period(s.Period, e.size, len(e.addresses)),
-		time.Duration(pairs)*time.Second/budget.PerAgent,
-	) + cycleSlack
 }
 
 // awaits tells whether an observer answers a request about the app with a round

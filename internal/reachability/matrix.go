@@ -8,14 +8,18 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/budget"
 )
 
 // Matrix holds the newest report of every observer and the apps that they are
 // judged for. It is safe for concurrent use.
 type Matrix struct {
+	// judging is held while an app is judged, so that the nodes stay the same, and
+	// taken before mu, which is let go in between for reports to be folded in.
+	judging sync.Mutex
+
 	mu        sync.Mutex
 	reports   map[string]*entry
 	observers map[netip.Addr][]*entry
@@ -26,6 +30,10 @@ type Matrix struct {
 	nodes []Node
 	alive map[string]bool
 	sites map[netip.Addr]*site
+	// heard is the last testimony, whose room the next one takes.
+	heard testimony
+	// touching are the apps that the last report touched.
+	touching []types.NamespacedName
 	// all is how it is written that so many observers of so many reach a node.
 	all []string
 
@@ -62,21 +70,13 @@ type entry struct {
 	// changed is when the observer last said something new.
 	changed   time.Time
 	heartbeat time.Duration
-	// size is that of the cluster, in nodes, as the observer was told.
+	// size is that of the cluster, in nodes, as the observer was told, and turn how long
+	// all its pairs take it at the most probes per second.
 	size     int
+	turn     time.Duration
 	stale    bool
 	standing standing
 	view     view
-}
-
-// view is a report as it concerns one app. An app is judged on thousands of
-// nodes, and each observer speaks of several.
-type view struct {
-	app *subject
-	// covered is whether the report speaks of the app at all.
-	covered bool
-	// failures and pending are those of the report that name the app's node port.
-	failures, pending []*exception
 }
 
 // NewMatrix returns an empty Matrix.
@@ -100,6 +100,8 @@ func (m *Matrix) Know(nodes []Node) {
 			sites[address] = &site{address: address, text: address.String()}
 		}
 	}
+	m.judging.Lock()
+	defer m.judging.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.nodes, m.alive, m.sites = nodes, alive, sites
@@ -232,6 +234,8 @@ func (e *entry) follow(object *v1alpha1.NodeReachability, decoded *report, now t
 		heartbeat: time.Duration(object.Spec.HeartbeatSeconds) * time.Second,
 		size:      int(object.Spec.ClusterSize),
 	}
+	pairs := decoded.nodePorts.Len() * len(decoded.addresses)
+	next.turn = time.Duration(pairs) * time.Second / budget.PerAgent
 	if recheck := object.Spec.Recheck; recheck != nil {
 		next.round = recheck.Round
 		// A request that cannot be read asks for nothing.
@@ -303,16 +307,19 @@ func (m *Matrix) replace(observer string, before, next *entry) {
 // differ, or for which the later one answers a request to look again.
 func (m *Matrix) touched(observer string, before, next *entry) []types.NamespacedName {
 	before, next = speaking(before), speaking(next)
-	changed := differing(before.report, next.report)
-	var keys []types.NamespacedName
+	changed, newer := differing(before.report, next.report), next.version != before.version
+	// Each of thousands of reports may touch thousands of apps: they are gathered in one
+	// place, and handed out in no more room than they take.
+	keys := m.touching[:0]
 	for key, app := range m.apps {
 		if changed.Contains(uint16(app.Service.NodePort)) ||
-			covers(next.version, app.since) != covers(before.version, app.since) ||
+			newer && covers(next.version, app.since) != covers(before.version, app.since) ||
 			app.awaits(observer, before.recheckRound, next.recheckRound) {
 			keys = append(keys, key)
 		}
 	}
-	return keys
+	m.touching = keys
+	return slices.Clone(keys)
 }
 
 // speaking returns the entry, or an empty one in place of one that says nothing.
@@ -321,62 +328,4 @@ func speaking(e *entry) *entry {
 		return &entry{report: &report{}}
 	}
 	return e
-}
-
-// about returns the observer's word on an app at an address.
-func (e *entry) about(address netip.Addr, app *subject) word {
-	if !slices.Contains(e.addresses, address) {
-		return silent
-	}
-	said, _ := e.aboutDialled(address, app)
-	return said
-}
-
-// aboutDialled returns the observer's word on an app at one of the addresses that
-// it dials, and the failure where it is one.
-func (e *entry) aboutDialled(address netip.Addr, app *subject) (word, *exception) {
-	if e.stale {
-		return silent, nil
-	}
-	if e.view.app != app {
-		e.view = e.viewOf(app)
-	}
-	if !e.view.covered {
-		return silent, nil
-	}
-	for _, failure := range e.view.failures {
-		if slices.Contains(failure.addresses, address) {
-			return failed, failure
-		}
-	}
-	for _, pending := range e.view.pending {
-		if slices.Contains(pending.addresses, address) {
-			return silent, nil
-		}
-	}
-	return reached, nil
-}
-
-func (e *entry) viewOf(app *subject) view {
-	nodePort := uint16(app.Service.NodePort)
-	seen := view{app: app, covered: e.nodePorts.Contains(nodePort) && covers(e.version, app.since)}
-	for i := range e.failures {
-		if e.failures[i].nodePorts.Contains(nodePort) {
-			seen.failures = append(seen.failures, &e.failures[i])
-		}
-	}
-	for i := range e.pending {
-		if e.pending[i].nodePorts.Contains(nodePort) {
-			seen.pending = append(seen.pending, &e.pending[i])
-		}
-	}
-	return seen
-}
-
-// covers tells whether a report made with knowledge of the Services at version
-// knew of since. What is said of an older state is no word on a newer one:
-// another app may have held the port then.
-func covers(version, since string) bool {
-	order, err := resourceversion.CompareResourceVersion(version, since)
-	return err == nil && order >= 0
 }

@@ -25,11 +25,14 @@ func (m *Matrix) openDoubt(app *subject, address netip.Addr, now time.Time) *dou
 	if open := app.doubts[address]; open != nil {
 		return open
 	}
+	if m.doubted[address] == 0 && len(m.doubted) >= doubtful {
+		return nil
+	}
 	doubts := 0
 	for _, apps := range m.doubted {
 		doubts += apps
 	}
-	if doubts >= rememberedInAll || m.doubted[address] == 0 && len(m.doubted) >= doubtful {
+	if doubts >= rememberedInAll {
 		return nil
 	}
 	if app.doubts == nil {

@@ -12,6 +12,10 @@ import (
 
 // testimony is what the observers of one node say of one app.
 type testimony struct {
+	// address is that of the node, in writing.
+	address string
+	// unread is what nobody reads of it.
+	unread unread
 	// reached are the observers that got an answer, confirmed those of them
 	// whose word is newer than that of the observers that got none.
 	reached, confirmed []string
@@ -37,7 +41,8 @@ type testimony struct {
 	// it is fresh, what the others say may be older.
 	itself word
 	fresh  time.Duration
-	// others tells whether an observer reaches the node on other node ports.
+	// others tells whether an observer reaches the node on other node ports. It is nil
+	// where nobody reads what is behind a failure.
 	others func(observer string) word
 	// cycle is the time by which every word is newer than a change.
 	cycle time.Duration
@@ -52,26 +57,43 @@ type statement struct {
 	since time.Time
 }
 
+// unread is of what verdicts nobody reads who says so: of an unreachable node, and of the
+// rest.
+type unread struct{ unreachable, rest bool }
+
+// told returns what is said of a node that is not unreachable, if anybody reads it.
+func (t *testimony) told(text func() string) string {
+	if t.unread.rest {
+		return ""
+	}
+	return text()
+}
+
 // words gathers the words on a node. Its own counts only where it is alone.
 func (m *Matrix) words(
-	app *subject, node *Node, family corev1.IPFamily, now time.Time,
+	app *subject, node *Node, family corev1.IPFamily, unread unread, now time.Time,
 ) testimony {
-	words := testimony{selfOnly: len(m.alive) == 1, excuse: excuse(app, node, family)}
+	words := testimony{
+		unread:  unread,
+		reached: m.heard.reached[:0], failed: m.heard.failed[:0], silent: m.heard.silent[:0],
+		selfOnly: len(m.alive) == 1, excuse: excuse(app, node, family),
+	}
 	address, found := node.Addresses[family]
 	if !found {
 		return words
 	}
+	words.address = m.sites[address].text
 	for _, entry := range m.observers[address] {
-		observer := entry.name
-		said, failure := entry.aboutDialled(address, app)
+		observer, seen := entry.name, entry.viewFor(app)
+		said, failure := seen.about(address)
 		if observer == node.Name {
 			words.itself = said
-			words.fresh = max(entry.changed.Add(app.cycle(entry)).Sub(now), 0)
+			words.fresh = max(entry.changed.Add(seen.cycle).Sub(now), 0)
 		}
 		if !entry.alive || entry.stale || (observer == node.Name) != words.selfOnly {
 			continue
 		}
-		words.cycle = max(words.cycle, app.cycle(entry))
+		words.cycle = max(words.cycle, seen.cycle)
 		switch said {
 		case reached:
 			words.reached = append(words.reached, observer)
@@ -122,7 +144,9 @@ func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now t
 	if words.fresh > 0 && len(words.failed) > 0 {
 		words.wait(words.fresh)
 	}
-	words.others = func(observer string) word { return m.others(observer, app, address) }
+	if !words.unread.unreachable {
+		words.others = func(observer string) word { return m.others(observer, app, address) }
+	}
 }
 
 // question asks the observers that disagree to look again, and notes which have.

@@ -12,6 +12,16 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
+// atOnce is on how many nodes an app is judged before a report may be folded in. On
+// thousands it takes as long as it takes dozens of reports to come, and who waits for a
+// lock gets it no more often than who holds it.
+const atOnce = 64
+
+// Explained is how many verdicts tell who says so, and why. On a cluster of thousands that
+// took half of the time, and nobody reads so many. Where as many nodes before it are as
+// bad, or worse, a verdict may give its state and reason alone.
+const Explained = 24
+
 // AppendVerdicts judges an app on every node that is known, once per IP family of
 // its Service, and appends that to verdicts. They may be thousands, which are worth
 // being overwritten by those of the next app. wake is how long they hold if nothing
@@ -19,6 +29,8 @@ import (
 func (m *Matrix) AppendVerdicts(
 	verdicts []v1alpha1.NodeVerdict, key types.NamespacedName, now time.Time,
 ) (_ []v1alpha1.NodeVerdict, wake time.Duration) {
+	m.judging.Lock()
+	defer m.judging.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	app := m.apps[key]
@@ -26,14 +38,27 @@ func (m *Matrix) AppendVerdicts(
 		return verdicts, 0
 	}
 	verdicts = slices.Grow(verdicts, len(m.nodes)*len(app.Families))
+	unreachable, unknown := 0, 0
 	for i := range m.nodes {
+		if i%atOnce == atOnce-1 {
+			m.mu.Unlock()
+			m.mu.Lock()
+		}
+		unread := unread{unreachable: unreachable >= Explained, rest: unreachable+unknown >= Explained}
 		for _, family := range app.Families {
-			verdict, holds, ok := m.plain(app, &m.nodes[i], family, now)
-			if !ok {
-				words := m.words(app, &m.nodes[i], family, now)
-				verdict, holds = judge(app, &m.nodes[i], family, words, now)
+			if verdict, ok := m.plain(app, &m.nodes[i], family); ok {
+				verdicts = append(verdicts, verdict)
+				continue
 			}
+			m.heard = m.words(app, &m.nodes[i], family, unread, now)
+			verdict, holds := judge(app, &m.nodes[i], family, m.heard, now)
 			verdicts = append(verdicts, verdict)
+			switch {
+			case verdict.Expected && verdict.State == v1alpha1.NodeUnreachable:
+				unreachable++
+			case verdict.Expected && verdict.State == v1alpha1.NodeUnknown:
+				unknown++
+			}
 			if holds > 0 && (wake == 0 || holds < wake) {
 				wake = holds
 			}
@@ -48,11 +73,8 @@ func (m *Matrix) AppendVerdicts(
 func judge(
 	app *subject, node *Node, family corev1.IPFamily, words testimony, now time.Time,
 ) (v1alpha1.NodeVerdict, time.Duration) {
-	verdict := v1alpha1.NodeVerdict{Node: node.Name, Family: family, Expected: true}
-	if address, found := node.Addresses[family]; found {
-		verdict.Address = address.String()
-	}
-	if heard := len(words.reached) + len(words.failed) + len(words.silent); heard > 0 {
+	verdict := v1alpha1.NodeVerdict{Node: node.Name, Family: family, Expected: true, Address: words.address}
+	if heard := len(words.reached) + len(words.failed) + len(words.silent); heard > 0 && !words.unread.unreachable {
 		verdict.Observers = fraction(len(words.reached), heard)
 	}
 	if holds := conclude(&verdict, words, now.Sub(app.lastChange(node))); holds > 0 {
@@ -77,7 +99,7 @@ func pardon(verdict *v1alpha1.NodeVerdict, words testimony) {
 	verdict.Expected = false
 	verdict.Reason, verdict.Message = words.excuse, excused(words.excuse, verdict.Family)
 	if len(words.failed) > 0 && words.excuse != v1alpha1.ReasonNoLocalEndpoint {
-		verdict.Message += "; not from " + words.blame()
+		verdict.Message += words.told(func() string { return "; not from " + words.blame() })
 	}
 }
 
@@ -113,7 +135,7 @@ func conclude(verdict *v1alpha1.NodeVerdict, words testimony, quiet time.Duratio
 	}
 	switch {
 	case len(words.failed) > 0 && quiet < settle:
-		is(v1alpha1.NodeUnknown, v1alpha1.ReasonPending, "not yet: "+words.blame())
+		is(v1alpha1.NodeUnknown, v1alpha1.ReasonPending, words.told(func() string { return "not yet: " + words.blame() }))
 		return settle - quiet
 	case len(words.failed) > 0:
 		reason, message := words.cause(verdict.Node)
@@ -132,7 +154,8 @@ func conclude(verdict *v1alpha1.NodeVerdict, words testimony, quiet time.Duratio
 		is(v1alpha1.NodeUnknown, v1alpha1.ReasonPending, "waiting for the first word of the observers")
 		return grace - quiet
 	case len(words.silent) > 0:
-		is(v1alpha1.NodeUnknown, v1alpha1.ReasonPending, "no result yet from "+list(words.silent))
+		is(v1alpha1.NodeUnknown, v1alpha1.ReasonPending,
+			words.told(func() string { return "no result yet from " + list(words.silent) }))
 		return 0
 	case len(words.aside) > 0:
 		is(v1alpha1.NodeUnknown, v1alpha1.ReasonNoObserver, setAside(words.aside))
@@ -165,9 +188,14 @@ func (t *testimony) cause(node string) (reason, message string) {
 		return v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
 	}
 	reason = t.failed[0].reason
-	parts := []string{"not from " + t.blame()}
 	if t.sure {
 		reason = v1alpha1.ReasonPartiallyReachable
+	}
+	if t.unread.unreachable {
+		return reason, ""
+	}
+	parts := []string{"not from " + t.blame()}
+	if t.sure {
 		parts[0] = fmt.Sprintf("reached from %s, but %s", list(t.confirmed), parts[0])
 	}
 	likely, next := t.likely(node), nextStep(reason, node)
