@@ -23,6 +23,9 @@ import (
 const (
 	agentTime = 50 * time.Microsecond
 	pairTime  = 20 * time.Nanosecond
+
+	// advanceTime is how long agents are advanced before news are heard.
+	advanceTime = 10 * time.Millisecond
 )
 
 // fleetActor plays the agents of all nodes, in one goroutine that owns all of this
@@ -120,9 +123,19 @@ func (f *fleetActor) run(ctx context.Context) error {
 			return nil
 		case apply := <-f.news:
 			apply(time.Since(f.began))
+			f.hear()
 		case <-timer.C:
 			f.advance(time.Since(f.began))
 		}
+	}
+}
+
+// hear applies the news that wait. Agents that are due come after them: they have much
+// to look at where there is much news.
+func (f *fleetActor) hear() {
+	for range len(f.news) {
+		apply := <-f.news
+		apply(time.Since(f.began))
 	}
 }
 
@@ -137,7 +150,7 @@ func (f *fleetActor) post(ctx context.Context, news func(now time.Duration)) {
 // advance lets the agents that are due do what they are to do.
 func (f *fleetActor) advance(now time.Duration) {
 	// Not for too long, so that news are heard.
-	for range 256 {
+	for began := time.Now(); time.Since(began) < advanceTime; {
 		if len(f.queue) == 0 || f.queue[0].due > now {
 			return
 		}
@@ -166,6 +179,10 @@ func (f *fleetActor) due(a *simulated) time.Duration {
 	case !a.running:
 		return a.begins
 	}
+	if a.turned {
+		// What it sees by then makes no difference to when it writes.
+		return min(a.asked, f.writeDue(a))
+	}
 	pause := time.Duration(len(f.agents)) * (agentTime + time.Duration(a.unlike)*pairTime)
 	news := max(a.news, a.stepped+pause)
 	due := min(news, a.asked, f.writeDue(a))
@@ -185,7 +202,7 @@ func (f *fleetActor) writeDue(a *simulated) time.Duration {
 // start begins with an agent that knows nothing.
 func (f *fleetActor) start(a *simulated, now time.Duration) {
 	a.running, a.round, a.done, a.asked = true, 0, 0, report.Never
-	a.targets, a.pending, a.uid = nil, 0, ""
+	a.targets, a.pending, a.turned, a.uid = nil, 0, false, ""
 	a.pacer = report.NewPacer(rand.Float64)
 	f.assign(a, now)
 }

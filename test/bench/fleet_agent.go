@@ -24,8 +24,10 @@ type simulated struct {
 	// of which declared is the one that was last asked for.
 	declared, period time.Duration
 
-	// pending is the number of pairs without proof.
+	// pending is the number of pairs without proof, and turned whether any turned since
+	// the last report.
 	pending int
+	turned  bool
 	// news is when the agent next sees something that it does not know, never if
 	// there is no such thing, and stepped when it was last looked for, among how
 	// many pairs that were unlike what the agent knew.
@@ -83,7 +85,15 @@ type kinLook struct {
 // step brings an agent to a time: it sees what it was to see until then.
 func (f *fleetActor) step(a *simulated, now time.Duration) {
 	a.news, a.stepped, a.unlike = report.Never, now, 0
+	// One that is cut off stops to believe the others by the first that fails: then there
+	// is nothing left that it believes.
 	cutOff := f.cutOff(a)
+	look := func(t *dialled, slot int) {
+		if at, failed := f.glance(a, t, slot, now); failed && cutOff && !t.own {
+			f.disbelieve(a, at)
+			cutOff = false
+		}
+	}
 	for i := range a.targets {
 		t := &a.targets[i]
 		broken := f.breaks.broken(t.node)
@@ -93,14 +103,14 @@ func (f *fleetActor) step(a *simulated, now time.Duration) {
 		}
 		for slot := range unlike.all() {
 			a.unlike++
-			f.glance(a, t, slot, now, cutOff)
+			look(t, slot)
 		}
 	}
 	for i := range a.targets {
 		if t := &a.targets[i]; t.kin.due <= now {
 			f.lookAtKin(a, t)
 			for slot := range f.outdated(t).all() {
-				f.glance(a, t, slot, now, cutOff)
+				look(t, slot)
 			}
 		}
 	}
@@ -110,20 +120,19 @@ func (f *fleetActor) step(a *simulated, now time.Duration) {
 	}
 }
 
-// glance has an agent see how a pair is, if it would have by now.
-func (f *fleetActor) glance(a *simulated, t *dialled, slot int, now time.Duration, cutOff bool) {
+// glance has an agent see how a pair is, if it would have by now. It tells when that was,
+// and whether it failed.
+func (f *fleetActor) glance(a *simulated, t *dialled, slot int, now time.Duration) (at time.Duration, failed bool) {
 	if !t.pending.has(slot) && t.failing.has(slot) == f.isBroken(t, slot) {
-		return
+		return now, false
 	}
 	at, is := f.seenAt(a, t, slot)
 	if at > now {
 		a.news = min(a.news, at)
-		return
+		return at, false
 	}
 	f.see(a, t, slot, at, is)
-	if cutOff && is.broken && !t.own {
-		f.disbelieve(a, at)
-	}
+	return at, is.broken
 }
 
 func (f *fleetActor) isBroken(t *dialled, slot int) bool {
@@ -139,6 +148,7 @@ func (f *fleetActor) see(a *simulated, t *dialled, slot int, at time.Duration, i
 	}
 	t.failing.set(slot, is.broken)
 	a.pacer.Note(at, !proven)
+	a.turned = a.turned || !proven
 	if proven || t.own {
 		return
 	}
@@ -202,6 +212,7 @@ func (f *fleetActor) disbelieve(a *simulated, at time.Duration) {
 		}
 	}
 	a.pacer.Note(at, true)
+	a.turned = true
 	a.news = min(a.news, at)
 }
 

@@ -184,7 +184,7 @@ func (f *fleetActor) serve(now time.Duration, key types.NamespacedName, port uin
 		a.declared = 0
 		for i := range a.targets {
 			if t := &a.targets[i]; ok && t.pending.has(slot) {
-				f.glance(a, t, slot, now, false)
+				f.glance(a, t, slot, now)
 			}
 		}
 		f.plan(a)
@@ -245,12 +245,12 @@ func (f *fleetActor) stir(now time.Duration, key types.NamespacedName, ready str
 	}
 	f.stirred[slot] = max(now+settling, f.stirred[slot]+stirPause)
 	for _, a := range f.agents {
-		if !a.running {
+		if !a.running || a.turned {
 			continue
 		}
 		before := a.news
 		for i := range a.targets {
-			f.glance(a, &a.targets[i], slot, now, false)
+			f.glance(a, &a.targets[i], slot, now)
 		}
 		if a.news < before {
 			f.plan(a)

@@ -46,7 +46,7 @@ func (f *fleetActor) startWrite(a *simulated, now time.Duration) {
 	status.RenewTime = new(metav1.NowMicro())
 	status.Probes = f.statistics(a, now)
 	a.pacer.Write(now)
-	a.writing = true
+	a.writing, a.turned = true, false
 	f.jobs <- writing{a, a.node.name, status}
 }
 
