@@ -4,15 +4,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -187,6 +193,60 @@ func TestWorstFirst(t *testing.T) {
 		g.Expect(listed[0].Message).To(HaveLen(maxNodeMessage))
 		g.Expect(judged).To(Equal([]v1alpha1.NodeVerdict{reachable("b"), verdict}))
 	})
+}
+
+// The verdicts of far more nodes than are listed do not all tell why. Those that are listed
+// do, also where the IP families of a Service are not in the order of the list.
+func TestListedNodesAreExplained(t *testing.T) {
+	g := NewWithT(t)
+	now, web := time.Now(), types.NamespacedName{Name: "web"}
+	matrix := reachability.NewMatrix()
+	report := &v1alpha1.NodeReachability{
+		Spec: v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: 10, ClusterSize: 100},
+		Status: v1alpha1.NodeReachabilityStatus{
+			ServicesResourceVersion: "1", RenewTime: new(metav1.NewMicroTime(now)), NodePorts: "31000",
+		},
+	}
+	var nodes []reachability.Node
+	for i := range 100 {
+		node := reachability.Node{Name: fmt.Sprintf("node-%02d", i), Ready: true, Addresses: map[corev1.IPFamily]netip.Addr{
+			corev1.IPv4Protocol: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}),
+			corev1.IPv6Protocol: netip.AddrFrom16([16]byte{0: 0xfd, 15: byte(i)}),
+		}}
+		nodes = append(nodes, node)
+		for _, address := range node.Addresses {
+			report.Status.Addresses = append(report.Status.Addresses, address.String())
+		}
+	}
+	// Of the first node's addresses one answers, so the list ends with half of a node.
+	report.Status.Failures = []v1alpha1.ProbeFailure{{
+		Reason: "ConnectionRefused", Message: "raw error", NodePorts: "31000",
+		Addresses: slices.DeleteFunc(slices.Clone(report.Status.Addresses), func(address string) bool {
+			return address == "10.0.0.0"
+		}),
+	}}
+	matrix.Know(nodes)
+	for _, node := range []string{"node-98", "node-99"} {
+		report.Name = node
+		_, err := matrix.Report(report, now)
+		g.Expect(err).NotTo(HaveOccurred())
+	}
+	matrix.Observe(web, reachability.App{
+		Service: reachability.Service{NodePort: 31000}, ResourceVersion: "1", Known: true, Period: 5 * time.Second,
+		Families: []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol},
+		Endpoints: reachability.Endpoints{
+			corev1.IPv4Protocol: {"node-00": true}, corev1.IPv6Protocol: {"node-00": true},
+		},
+	}, now)
+	verdicts, _ := matrix.AppendVerdicts(nil, web, now)
+	g.Expect(verdicts).To(HaveLen(200))
+	g.Expect(verdicts[len(verdicts)-1].Message).To(BeEmpty())
+
+	for _, verdict := range worstOf(verdicts, maxNodes) {
+		g.Expect(verdict.Message).To(ContainSubstring("raw error"))
+		g.Expect(verdict.Observers).To(Equal("0/2"))
+	}
+	g.Expect(worst(verdicts).Message).NotTo(BeEmpty())
 }
 
 func names(verdicts []v1alpha1.NodeVerdict) (names []string) {
