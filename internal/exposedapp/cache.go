@@ -2,7 +2,6 @@ package exposedapp
 
 import (
 	"time"
-	"unique"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -66,29 +65,15 @@ func trimApp(app *v1alpha1.ExposedApp) {
 	app.ManagedFields = nil
 	app.Status.Conditions = exact(app.Status.Conditions)
 	app.Status.Nodes = exact(app.Status.Nodes)
-	for i := range app.Status.Nodes {
-		row := &app.Status.Nodes[i]
-		share(&row.Node, &row.Address, &row.Reason, &row.Observers)
-		share(&row.Family)
-		share(&row.State)
-	}
+	share(&app.Labels, &app.Spec, &app.Status.Nodes)
 }
 
 // trimReport does the same.
 func trimReport(report *v1alpha1.NodeReachability) {
 	report.ManagedFields = nil
 	report.Spec.Targets = exact(report.Spec.Targets)
-	for i := range report.Spec.Targets {
-		share(&report.Spec.Targets[i].Node)
-	}
 	report.Status.Addresses = exact(report.Status.Addresses)
-}
-
-// share makes texts share their bytes with the same texts elsewhere.
-func share[T ~string](texts ...*T) {
-	for _, text := range texts {
-		*text = unique.Make(*text).Value()
-	}
+	share(&report.Labels, &report.OwnerReferences, &report.Spec.Targets, &report.Status.Addresses)
 }
 
 // exact returns a slice with no room for more.
@@ -106,12 +91,14 @@ func trimDeployment(deployment *appsv1.Deployment) {
 	if !ours(deployment) {
 		deployment.Spec, deployment.Status = appsv1.DeploymentSpec{}, appsv1.DeploymentStatus{}
 	}
+	share(&deployment.Spec)
 }
 
 // trimService keeps the node ports of a foreign Service, and all of our own.
 func trimService(service *corev1.Service) {
 	trimMeta(&service.ObjectMeta)
 	if ours(service) {
+		share(&service.Spec)
 		return
 	}
 	kept := corev1.ServiceSpec{HealthCheckNodePort: service.Spec.HealthCheckNodePort}
@@ -139,6 +126,7 @@ func trimNode(node *corev1.Node) {
 		}
 	}
 	node.Spec, node.Status = corev1.NodeSpec{}, status
+	share(&node.Status)
 }
 
 // trimEndpointSlice keeps the nodes of the endpoints and their conditions.
@@ -150,6 +138,7 @@ func trimEndpointSlice(slice *discoveryv1.EndpointSlice) {
 			Conditions: slice.Endpoints[i].Conditions, NodeName: slice.Endpoints[i].NodeName,
 		}
 	}
+	share(&slice.Labels, &slice.Endpoints)
 }
 
 // trimMeta keeps of the managed fields the operator's own, by which it knows
@@ -165,6 +154,7 @@ func trimMeta(object *metav1.ObjectMeta) {
 	if len(own) == 0 {
 		object.Labels, object.Annotations = nil, nil
 	}
+	share(&object.Labels, &object.Annotations, &object.OwnerReferences, &object.ManagedFields)
 }
 
 // ours tells whether an object is controlled by an ExposedApp.

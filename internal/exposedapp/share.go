@@ -1,0 +1,55 @@
+package exposedapp
+
+import (
+	"reflect"
+	"unique"
+)
+
+// share makes the texts in what it is pointed to share their bytes with the same texts
+// elsewhere. Thousands of apps have the same labels, images and nodes, and a decoder
+// makes a copy of each text.
+func share(values ...any) {
+	for _, value := range values {
+		shareTexts(reflect.ValueOf(value).Elem())
+	}
+}
+
+func shareTexts(value reflect.Value) {
+	switch value.Kind() {
+	case reflect.String:
+		value.SetString(unique.Make(value.String()).Value())
+	case reflect.Pointer:
+		if !value.IsNil() {
+			shareTexts(value.Elem())
+		}
+	case reflect.Struct:
+		for _, field := range value.Fields() {
+			if field.CanSet() {
+				shareTexts(field)
+			}
+		}
+	case reflect.Slice:
+		if value.Type().Elem().Kind() == reflect.Uint8 {
+			return
+		}
+		for i := range value.Len() {
+			shareTexts(value.Index(i))
+		}
+	case reflect.Map:
+		shareMap(value)
+	}
+}
+
+// shareMap does so with a map of texts by texts. A key that is there stays as it is, so
+// the map is made anew.
+func shareMap(value reflect.Value) {
+	texts, ok := reflect.TypeAssert[map[string]string](value)
+	if !ok || texts == nil {
+		return
+	}
+	shared := make(map[string]string, len(texts))
+	for key, text := range texts {
+		shared[unique.Make(key).Value()] = unique.Make(text).Value()
+	}
+	value.Set(reflect.ValueOf(shared))
+}
