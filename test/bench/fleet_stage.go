@@ -135,6 +135,18 @@ func (s *stage) written(since mark) ([]request, error) {
 	}), err
 }
 
+// endpointsTold is when the world last wrote which pods are ready, since a place in the
+// audit log. Nobody can know of it earlier.
+func (s *stage) endpointsTold(since mark) (last time.Time, err error) {
+	all, err := s.cluster.requests(since)
+	for _, r := range all {
+		if r.write() && r.resource == "endpointslices" && r.at.After(last) {
+			last = r.at
+		}
+	}
+	return last, err
+}
+
 // peak returns the most requests per second in any 10 seconds.
 func peak(requests []request) float64 {
 	const window = 10 * time.Second

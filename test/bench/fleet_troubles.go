@@ -52,6 +52,13 @@ func (s *stage) endure(ctx context.Context, t trouble) error {
 		if err != nil {
 			return err
 		}
+		told, err := s.endpointsTold(begun)
+		if err != nil {
+			return err
+		}
+		if told.After(began) {
+			s.report(s.name+"_"+half.name+"_endpoints_after", "s", told.Sub(began).Seconds())
+		}
 		s.report(s.name+"_"+half.name+"_right_after", "s", took.Seconds())
 		s.report(s.name+"_"+half.name+"_peak", "1/s", peak(written))
 		s.report(s.name+"_"+half.name+"_app_writes", "", float64(count(written, writesApp)))
