@@ -1,13 +1,8 @@
 package reachability
 
 import (
-	"maps"
 	"net/netip"
-	"slices"
 	"time"
-
-	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/nodeport"
 )
 
 const (
@@ -66,10 +61,7 @@ func (m *Matrix) ask(open *doubt, observer string, now time.Time) {
 	entry := m.reports[observer]
 	m.round = max(m.round+1, now.UnixMilli(), entry.round+1, entry.recheckRound+1)
 	open.asked[observer] = question{round: m.round, at: now}
-	select {
-	case m.requests <- struct{}{}:
-	default:
-	}
+	m.request()
 }
 
 // looked tells whether an observer answered: by looking again, or by renewing
@@ -105,62 +97,4 @@ func (m *Matrix) stands(open *doubt, failure *statement, reached []string, now t
 		return false
 	}
 	return !asked.answered.IsZero()
-}
-
-// awaits tells whether an observer answers a request about the app with a round
-// after one and up to another.
-func (s *subject) awaits(observer string, after, upTo int64) bool {
-	if after == upTo {
-		return false
-	}
-	for _, open := range s.doubts {
-		if round := open.asked[observer].round; round > after && round <= upTo {
-			return true
-		}
-	}
-	return false
-}
-
-// Requested tells when there are new Requests.
-func (m *Matrix) Requested() <-chan struct{} {
-	return m.requests
-}
-
-// Requests returns what each observer that disagrees with another is to look at
-// again, and has not yet.
-func (m *Matrix) Requests() map[string]v1alpha1.Recheck {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	type pairs struct {
-		round     int64
-		nodePorts []uint16
-		addresses map[netip.Addr]bool
-	}
-	open := make(map[string]*pairs)
-	for _, app := range m.apps {
-		for address, doubt := range app.doubts {
-			for observer, question := range doubt.asked {
-				entry, round := m.reports[observer], question.round
-				if entry == nil || entry.recheckRound >= round {
-					continue
-				}
-				if open[observer] == nil {
-					open[observer] = &pairs{addresses: make(map[netip.Addr]bool)}
-				}
-				asked := open[observer]
-				asked.round = max(asked.round, round)
-				asked.nodePorts = append(asked.nodePorts, uint16(app.Service.NodePort))
-				asked.addresses[address] = true
-			}
-		}
-	}
-	requests := make(map[string]v1alpha1.Recheck, len(open))
-	for observer, asked := range open {
-		request := v1alpha1.Recheck{Round: asked.round, NodePorts: nodeport.Of(asked.nodePorts...).String()}
-		for _, address := range slices.SortedFunc(maps.Keys(asked.addresses), netip.Addr.Compare) {
-			request.Addresses = append(request.Addresses, address.String())
-		}
-		requests[observer] = request
-	}
-	return requests
 }

@@ -1,6 +1,7 @@
 package reachability_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -8,8 +9,10 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 )
 
@@ -87,6 +90,57 @@ func TestDisagreementIsTakenUpWithAllWhoHaveAWord(t *testing.T) {
 	r.hear(r.asked(fails("c", "Timeout")))
 	r.Expect(r.row("a")).To(Equal("Unreachable PartiallyReachable"))
 	r.Expect(r.matrix.Requests()).To(BeEmpty())
+}
+
+// Many apps may be disputed at once. An observer is asked of so many at a time that the
+// request stays small, and of the others as soon as it has answered.
+func TestRequestsComeOneAfterTheOther(t *testing.T) {
+	const apps, atOnce = 150, 64
+	r := newRoom(t)
+	everywhere := func(report *v1alpha1.NodeReachability) *v1alpha1.NodeReachability {
+		report.Status.NodePorts = "31000-31200"
+		if len(report.Status.Failures) > 0 {
+			report.Status.Failures[0].NodePorts = "31000-31200"
+		}
+		return report
+	}
+	judge := func() (states map[string]int) {
+		states = make(map[string]int)
+		r.matrix.Know(r.nodes)
+		for i := range apps {
+			verdicts, _ := r.matrix.AppendVerdicts(nil, types.NamespacedName{Name: fmt.Sprint(i)}, r.now)
+			states[verdicts[0].Reason]++
+		}
+		return states
+	}
+	for i := range apps {
+		app := webApp()
+		app.Service.NodePort += int32(i)
+		app.Service.UID = types.UID(fmt.Sprint(i))
+		r.matrix.Observe(types.NamespacedName{Name: fmt.Sprint(i)}, app, start)
+	}
+	r.matrix.Forget(web)
+	r.hear(everywhere(answers("b")), everywhere(answers("c")))
+	r.hear(everywhere(fails("c", "Timeout")))
+	r.Expect(judge()).To(Equal(map[string]int{"Timeout": apps}), "b's words may be older")
+
+	asked := nodeport.Set{}
+	for left := apps; left > 0; left -= atOnce {
+		r.Expect(r.matrix.Requested()).To(Receive())
+		request := r.matrix.Requests()["b"]
+		ports, err := nodeport.Parse(request.NodePorts)
+		r.Expect(err).NotTo(HaveOccurred())
+		r.Expect(ports.Len()).To(Equal(min(left, atOnce)))
+		asked = asked.Union(ports)
+		r.Expect(r.matrix.Requests()["b"]).To(Equal(request), "until that is answered")
+
+		r.hear(r.asked(everywhere(answers("b"))))
+		r.hear(r.asked(everywhere(fails("c", "Timeout"))))
+		r.Expect(judge()["PartiallyReachable"]).To(Equal(asked.Len()))
+	}
+	r.Expect(asked.Len()).To(Equal(apps))
+	r.Expect(r.matrix.Requests()).To(BeEmpty())
+	r.Expect(r.matrix.Requested()).NotTo(Receive())
 }
 
 // What failed while no pod was ready began long before it is met again.

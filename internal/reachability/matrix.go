@@ -42,10 +42,11 @@ type Matrix struct {
 	doubted map[netip.Addr]int
 	dated   int
 
-	// round is the last one given to a request to look again, and requests
-	// tells that there are new ones.
-	round    int64
-	requests chan struct{}
+	// round is the last one given to a request to look again, and requests tells that
+	// there are new ones. postponed is whether some have to wait for an answer.
+	round     int64
+	requests  chan struct{}
+	postponed bool
 
 	// deaf is since when no report can come, zero while one can.
 	deaf time.Time
@@ -157,6 +158,9 @@ func (m *Matrix) Report(object *v1alpha1.NodeReachability, now time.Time) ([]typ
 	next.alive = m.alive[object.Name]
 	touched := m.touched(object.Name, before, next)
 	m.replace(object.Name, before, next)
+	if m.postponed && before != nil && next.recheckRound > before.recheckRound {
+		m.request()
+	}
 	return touched, err
 }
 
