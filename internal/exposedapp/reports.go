@@ -22,6 +22,9 @@ import (
 // the shortest heartbeat.
 const staleCheck = time.Second
 
+// newsWaiting is how many reports may wait to be folded in before the informer has to.
+const newsWaiting = 1024
+
 // reportSource folds the agents' reports into the Matrix and wakes the apps on
 // which their word changed. It is a source rather than a controller, so that no
 // app is judged before every report that exists is folded in.
@@ -30,6 +33,10 @@ type reportSource struct {
 	matrix *reachability.Matrix
 	clock  clock.PassiveClock
 	synced toolscache.ResourceEventHandlerRegistration
+	// news is what is to be folded in. An informer hands over one event at a time, from
+	// one goroutine to another, and apps are judged in between; from here many are
+	// folded in at once.
+	news chan func()
 }
 
 // Start adds the source to the informer of NodeReachabilities. It returns as
@@ -42,21 +49,31 @@ func (s *reportSource) Start(
 		return fmt.Errorf("get informer of node reachabilities: %w", err)
 	}
 	waker := &waker{queue: queue, nodes: s.matrix.Nodes}
+	s.news = make(chan func(), newsWaiting)
 	s.synced, err = informer.AddEventHandler(s.handler(ctx, waker))
 	if err != nil {
 		return fmt.Errorf("watch node reachabilities: %w", err)
 	}
-	go s.expire(ctx, waker)
+	go s.fold(ctx, waker)
 	return nil
 }
 
 // WaitForSync waits until every report that existed at the start is folded in.
 func (s *reportSource) WaitForSync(ctx context.Context) error {
 	if !toolscache.WaitForCacheSync(ctx.Done(), s.synced.HasSynced) {
-		return errors.New("reports of the agents were not read in time")
+		return errNotRead
 	}
-	return nil
+	folded := make(chan struct{})
+	s.post(ctx, func() { close(folded) })
+	select {
+	case <-folded:
+		return nil
+	case <-ctx.Done():
+		return errNotRead
+	}
 }
+
+var errNotRead = errors.New("reports of the agents were not read in time")
 
 func (s *reportSource) handler(ctx context.Context, waker *waker) toolscache.ResourceEventHandler {
 	fold := func(object any) {
@@ -64,31 +81,42 @@ func (s *reportSource) handler(ctx context.Context, waker *waker) toolscache.Res
 		if !ok {
 			return
 		}
-		touched, err := s.matrix.Report(report, s.clock.Now())
-		if err != nil {
-			log.FromContext(ctx).Error(err, "Unreadable report", "nodeReachability", klog.KObj(report))
-		}
-		waker.wake(touched)
+		s.post(ctx, func() {
+			touched, err := s.matrix.Report(report, s.clock.Now())
+			if err != nil {
+				log.FromContext(ctx).Error(err, "Unreadable report", "nodeReachability", klog.KObj(report))
+			}
+			waker.wake(touched)
+		})
 	}
 	return toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    fold,
 		UpdateFunc: func(_, object any) { fold(object) },
 		DeleteFunc: func(object any) {
 			if name, err := toolscache.DeletionHandlingMetaNamespaceKeyFunc(object); err == nil {
-				waker.wake(s.matrix.Remove(name))
+				s.post(ctx, func() { waker.wake(s.matrix.Remove(name)) })
 			}
 		},
 	}
 }
 
-// expire silences the reports that their agents no longer renew.
-func (s *reportSource) expire(ctx context.Context, waker *waker) {
+func (s *reportSource) post(ctx context.Context, news func()) {
+	select {
+	case s.news <- news:
+	case <-ctx.Done():
+	}
+}
+
+// fold folds in what is new, and silences the reports that their agents no longer renew.
+func (s *reportSource) fold(ctx context.Context, waker *waker) {
 	ticker := time.NewTicker(staleCheck)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case news := <-s.news:
+			news()
 		case <-ticker.C:
 			waker.wake(s.matrix.Expire(s.clock.Now()))
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -26,8 +27,9 @@ type Matrix struct {
 	apps      map[types.NamespacedName]*subject
 
 	// nodes are those that apps are judged on, alive their names, and sites their
-	// addresses.
+	// addresses. size is how many there are, for who does not wait for mu.
 	nodes []Node
+	size  atomic.Int64
 	alive map[string]bool
 	sites map[netip.Addr]*site
 	// heard is the last testimony, whose room the next one takes.
@@ -106,6 +108,7 @@ func (m *Matrix) Know(nodes []Node) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.nodes, m.alive, m.sites = nodes, alive, sites
+	m.size.Store(int64(len(nodes)))
 	for _, entry := range m.reports {
 		entry.alive = alive[entry.name]
 	}
@@ -115,11 +118,7 @@ func (m *Matrix) Know(nodes []Node) {
 }
 
 // Nodes returns how many Nodes there are.
-func (m *Matrix) Nodes() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.nodes)
-}
+func (m *Matrix) Nodes() int { return int(m.size.Load()) }
 
 // Observe takes note of an app as it is now.
 func (m *Matrix) Observe(key types.NamespacedName, app App, now time.Time) {
