@@ -19,9 +19,10 @@ const (
 	promptVerdicts = 1024
 
 	// verdictGather is how long what brings more of them waits for others, per
-	// verdict, but no longer than mostGather. That is about as long as the slowest kind
-	// of verdict takes, twice over. While thousands of agents write what they found of
-	// something that changed everywhere, each report concerns every app again.
+	// verdict, but no longer than mostGather. That is six times as long as the slowest
+	// kind of verdict takes, so judging leaves room for the rest. While thousands of
+	// agents write what they found of something that changed everywhere, each report
+	// concerns every app again.
 	verdictGather = 16 * time.Microsecond
 	mostGather    = 5 * time.Second
 )
