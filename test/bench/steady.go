@@ -48,6 +48,10 @@ func steady(ctx context.Context, b *bench) error {
 	if err := s.operator.alive(); err != nil {
 		return err
 	}
+	// Without agents there would be much to write.
+	if _, err := s.fleet.state(); err != nil {
+		return err
+	}
 	requests, err := s.cluster.operatorRequests(begun)
 	if err != nil {
 		return err

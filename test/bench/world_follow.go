@@ -15,6 +15,9 @@ import (
 // ends. A watch that ends begins anew, with all objects that are there; what was
 // deleted in between is not told of. synced, unless nil, is called whenever all
 // objects have been handed over.
+//
+// An API server that starts forbids everything until it knows the roles. What it forbids
+// for longer than starting is an error.
 func follow(
 	ctx context.Context, c client.WithWatch, newList func() client.ObjectList,
 	handle func(watch.EventType, client.Object), synced func(resourceVersion string), options ...client.ListOption,
@@ -24,9 +27,18 @@ func follow(
 		ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
 		AllowWatchBookmarks:  true,
 	}})
+	const starting = 30 * time.Second
+	var forbidden time.Time
 	for ctx.Err() == nil {
 		err := followOnce(ctx, c, newList(), handle, synced, options)
-		if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
+		switch {
+		case !apierrors.IsForbidden(err):
+			forbidden = time.Time{}
+		case forbidden.IsZero():
+			forbidden = time.Now()
+		}
+		if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
+			!forbidden.IsZero() && time.Since(forbidden) > starting {
 			return err
 		}
 		// The API server restarts, or does not know the kind yet.
