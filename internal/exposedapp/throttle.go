@@ -26,13 +26,16 @@ const (
 	wordsPerSecond = 20
 	wordsBurst     = 100
 
-	// An app of which fewer nodes answer is told of at once. If it got better
-	// flaps times within flapWindow, it has to stay so for steadyTime before that
-	// is told again. What gets better within flapGather, node by node, did so once.
+	// An app of which fewer nodes answer is told of at once. If it got better more
+	// than flaps times within flapWindow, it flaps: a condition that turns for the
+	// better has to stay so for steadyTime before that is told, and what turns no
+	// condition, be it for the worse, is told every flapPause. What gets better within
+	// flapGather, node by node, did so once.
 	flaps      = 4
 	flapWindow = 30 * time.Second
 	flapGather = 3 * time.Second
 	steadyTime = 5 * time.Second
+	flapPause  = 8 * time.Second
 
 	// rewordPause is the least time between two changes of a status by which as
 	// many nodes answer as before, beyond rewordBurst. Changes of messages alone
@@ -58,10 +61,13 @@ type turn struct {
 	// among those that change nothing else.
 	at    time.Time
 	words bool
-	// better is since when more nodes answer than the status says.
-	better time.Time
-	// recoveries are when that began, in the last flapWindow.
+	// better is whether more nodes answer than the status says, and recoveries are when
+	// that began, in the last flapWindow.
+	better     bool
 	recoveries []time.Time
+	// turned is since when a condition has been better than the status says, and
+	// written when that was last written.
+	turned, written time.Time
 }
 
 func newThrottle() *throttle {
@@ -85,13 +91,14 @@ func (t *throttle) wait(
 		t.apps[key] = app
 	}
 	change := answering(next) - answering(before)
-	steady := app.follow(change > 0, now)
-	switch {
-	case equality.Semantic.DeepEqual(before, next), urgent(before, next):
+	turns := !sameStatuses(before, next)
+	app.follow(change > 0, turns, now)
+	if equality.Semantic.DeepEqual(before, next) || urgent(before, next) {
 		app.at = time.Time{}
 		return 0
-	case steady > 0:
-		return steady
+	}
+	if pause := app.flapping(change > 0, turns, now); pause > 0 {
+		return pause
 	}
 	reword := change == 0 && before.Replicas == next.Replicas && before.ReadyReplicas == next.ReadyReplicas
 	words := reword && sameReasons(before, next)
@@ -108,7 +115,8 @@ func (t *throttle) wait(
 	if reword {
 		app.rewords.AllowN(now, 1)
 	}
-	app.at, app.better = time.Time{}, time.Time{}
+	app.at, app.turned, app.written = time.Time{}, time.Time{}, now
+	app.better = false
 	return 0
 }
 
@@ -132,6 +140,14 @@ func (a *turn) rewording(words bool, now time.Time) time.Duration {
 	return time.Duration(missing * float64(rewordPause))
 }
 
+// sameStatuses tells whether two statuses have the same conditions, for whatever
+// reason.
+func sameStatuses(before, next *v1alpha1.ExposedAppStatus) bool {
+	return slices.EqualFunc(before.Conditions, next.Conditions, func(a, b metav1.Condition) bool {
+		return a.Type == b.Type && a.Status == b.Status
+	})
+}
+
 // sameReasons tells whether two statuses give the same reasons, in whatever words.
 // The state of a node that is not expected to answer is none.
 func sameReasons(before, next *v1alpha1.ExposedAppStatus) bool {
@@ -143,25 +159,36 @@ func sameReasons(before, next *v1alpha1.ExposedAppStatus) bool {
 	})
 }
 
-// follow takes note of whether more nodes answer than the status says, and
-// returns how long that has to go on before it is told.
-func (a *turn) follow(better bool, now time.Time) time.Duration {
+// follow takes note of whether more nodes answer than the status says, and whether
+// that turns a condition.
+func (a *turn) follow(better, turns bool, now time.Time) {
 	for len(a.recoveries) > 0 && now.Sub(a.recoveries[0]) > flapWindow {
 		a.recoveries = a.recoveries[1:]
 	}
+	if n := len(a.recoveries); better && !a.better && (n == 0 || now.Sub(a.recoveries[n-1]) >= flapGather) {
+		a.recoveries = append(a.recoveries, now)
+	}
+	a.better = better
 	switch {
-	case better && a.better.IsZero():
-		a.better = now
-		if n := len(a.recoveries); n == 0 || now.Sub(a.recoveries[n-1]) >= flapGather {
-			a.recoveries = append(a.recoveries, now)
-		}
-	case !better:
-		a.better = time.Time{}
+	case !better || !turns:
+		a.turned = time.Time{}
+	case a.turned.IsZero():
+		a.turned = now
 	}
-	if len(a.recoveries) <= flaps || a.better.IsZero() {
+}
+
+// flapping returns how long an app that goes to and fro has to wait with what it has
+// to tell. A condition that turns for the worse does not wait.
+func (a *turn) flapping(better, turns bool, now time.Time) time.Duration {
+	switch {
+	case len(a.recoveries) <= flaps:
 		return 0
+	case !turns:
+		return max(0, a.written.Add(flapPause).Sub(now))
+	case better:
+		return max(0, a.turned.Add(steadyTime).Sub(now))
 	}
-	return max(0, a.better.Add(steadyTime).Sub(now))
+	return 0
 }
 
 func (t *throttle) forget(key types.NamespacedName) {
