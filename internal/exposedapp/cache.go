@@ -50,6 +50,8 @@ func CacheOptions(matrix *reachability.Matrix, now clock.PassiveClock) cache.Opt
 	}
 }
 
+// transform makes a TransformFunc of a function that changes objects in place. It must
+// change nothing in an object that it was given before: informers do that.
 func transform[T client.Object](trim func(T)) toolscache.TransformFunc {
 	return func(object any) (any, error) {
 		if typed, ok := object.(T); ok {
@@ -59,16 +61,16 @@ func transform[T client.Object](trim func(T)) toolscache.TransformFunc {
 	}
 }
 
-// trimApp keeps all but the managed fields, in no more room than it takes: a decoder
-// leaves up to half of a slice empty, and thousands of apps name the same nodes.
+// trimApp keeps what is declared and the status, in no more room than that takes: a
+// decoder leaves up to half of a slice empty, and thousands of apps name the same nodes.
 func trimApp(app *v1alpha1.ExposedApp) {
-	app.ManagedFields = nil
+	app.ManagedFields, app.Labels, app.Annotations = nil, nil, nil
 	app.Status.Conditions = exact(app.Status.Conditions)
 	app.Status.Nodes = exact(app.Status.Nodes)
-	share(&app.Labels, &app.Spec, &app.Status.Nodes)
+	share(&app.Spec, &app.Status.Conditions, &app.Status.Nodes)
 }
 
-// trimReport does the same.
+// trimReport keeps all but the managed fields.
 func trimReport(report *v1alpha1.NodeReachability) {
 	report.ManagedFields = nil
 	report.Spec.Targets = exact(report.Spec.Targets)
@@ -84,30 +86,53 @@ func exact[T any](items []T) []T {
 	return append(make([]T, 0, len(items)), items...)
 }
 
-// trimDeployment keeps what tells a foreign Deployment apart, and all of our
-// own.
+// trimDeployment keeps what tells a foreign Deployment apart. Of our own it keeps how
+// many pods there are, and what the operator applied as a digest.
 func trimDeployment(deployment *appsv1.Deployment) {
-	trimMeta(&deployment.ObjectMeta)
-	if !ours(deployment) {
-		deployment.Spec, deployment.Status = appsv1.DeploymentSpec{}, appsv1.DeploymentStatus{}
-	}
-	share(&deployment.Spec)
-}
-
-// trimService keeps the node ports of a foreign Service, and all of our own.
-func trimService(service *corev1.Service) {
-	trimMeta(&service.ObjectMeta)
-	if ours(service) {
-		share(&service.Spec)
+	own := ours(deployment)
+	trimMeta(deployment)
+	spec, status := deployment.Spec, deployment.Status
+	deployment.Spec, deployment.Status = appsv1.DeploymentSpec{}, appsv1.DeploymentStatus{}
+	if !own {
 		return
 	}
-	kept := corev1.ServiceSpec{HealthCheckNodePort: service.Spec.HealthCheckNodePort}
-	for _, port := range service.Spec.Ports {
+	deployment.Spec.Replicas = spec.Replicas
+	deployment.Status = appsv1.DeploymentStatus{
+		ObservedGeneration: status.ObservedGeneration,
+		Replicas:           status.Replicas,
+		UpdatedReplicas:    status.UpdatedReplicas,
+		ReadyReplicas:      status.ReadyReplicas,
+	}
+	for _, condition := range status.Conditions {
+		kept := appsv1.DeploymentCondition{Type: condition.Type, Status: condition.Status, Reason: condition.Reason}
+		if condition.Type == appsv1.DeploymentReplicaFailure || condition.Reason == progressDeadlineExceeded {
+			kept.Message = condition.Message
+		}
+		deployment.Status.Conditions = append(deployment.Status.Conditions, kept)
+	}
+	deployment.Status.Conditions = exact(deployment.Status.Conditions)
+	share(&deployment.Status.Conditions)
+}
+
+// trimService keeps the node ports of a Service. Of our own it keeps all by which it is
+// told from another on the same port, and what the operator applied as a digest.
+func trimService(service *corev1.Service) {
+	own, probe := ours(service), service.Annotations[v1alpha1.ProbeAnnotation]
+	trimMeta(service)
+	spec := service.Spec
+	service.Spec, service.Status = corev1.ServiceSpec{HealthCheckNodePort: spec.HealthCheckNodePort}, corev1.ServiceStatus{}
+	if own {
+		service.Annotations = map[string]string{v1alpha1.ProbeAnnotation: probe}
+		service.Spec.ExternalTrafficPolicy, service.Spec.IPFamilies = spec.ExternalTrafficPolicy, exact(spec.IPFamilies)
+		service.Spec.Ports = exact(spec.Ports)
+		share(&service.Annotations, &service.Spec)
+		return
+	}
+	for _, port := range spec.Ports {
 		if port.NodePort != 0 {
-			kept.Ports = append(kept.Ports, corev1.ServicePort{NodePort: port.NodePort})
+			service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{NodePort: port.NodePort})
 		}
 	}
-	service.Spec, service.Status = kept, corev1.ServiceStatus{}
 }
 
 // trimNode keeps the addresses and the Ready condition.
@@ -141,20 +166,17 @@ func trimEndpointSlice(slice *discoveryv1.EndpointSlice) {
 	share(&slice.Labels, &slice.Endpoints)
 }
 
-// trimMeta keeps of the managed fields the operator's own, by which it knows
-// whether anybody else changed what it applied.
-func trimMeta(object *metav1.ObjectMeta) {
-	var own []metav1.ManagedFieldsEntry
-	for _, entry := range object.ManagedFields {
-		if ownEntry(entry) {
-			own = append(own, entry)
-		}
+// trimMeta keeps who a child is and whose, and of what the operator applied a digest,
+// by which it knows whether anybody else changed that.
+func trimMeta(child client.Object) {
+	if keptDigest(child) == 0 {
+		ownedDigest(child).keep(child)
 	}
-	object.ManagedFields = own
-	if len(own) == 0 {
-		object.Labels, object.Annotations = nil, nil
-	}
-	share(&object.Labels, &object.Annotations, &object.OwnerReferences, &object.ManagedFields)
+	child.SetLabels(nil)
+	child.SetAnnotations(nil)
+	owners := child.GetOwnerReferences()
+	share(&owners)
+	child.SetOwnerReferences(owners)
 }
 
 // ours tells whether an object is controlled by an ExposedApp.

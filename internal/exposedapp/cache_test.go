@@ -40,12 +40,22 @@ func TestTrimService(t *testing.T) {
 		g.Expect(service.Labels).To(BeEmpty())
 		g.Expect(service.Annotations).To(BeEmpty())
 	})
-	t.Run("of our own all but the managed fields of others is kept", func(t *testing.T) {
+	t.Run("of our own what tells it from another on its port is kept, and a digest", func(t *testing.T) {
 		g := NewWithT(t)
-		service, want := full(), full()
+		wanted, service := service(ownedApps()[1], 31000), &corev1.Service{}
+		g.Expect(readInto(g, tree(g, wanted), appliedFields(g, tree(g, wanted)), service)).To(Succeed())
+		service.Spec.IPFamilies, service.Spec.ClusterIP = []corev1.IPFamily{corev1.IPv4Protocol}, "10.96.0.7"
+		untouched := service.DeepCopy()
 		trimService(service)
-		want.ManagedFields = []metav1.ManagedFieldsEntry{applied}
-		g.Expect(service).To(Equal(want))
+		app := gen.ExposedApp("web")
+		g.Expect(subject(app, &observed{service: service})).To(Equal(subject(app, &observed{service: untouched})))
+		g.Expect(heldPorts(service)).To(Equal(heldPorts(untouched)))
+		g.Expect(wantedPort(app, service)).To(Equal(wantedPort(app, untouched)))
+		g.Expect(keptDigest(service)).To(Equal(wantedDigest(wanted)))
+		g.Expect(service.Spec.ClusterIP).To(BeEmpty())
+		once := service.DeepCopy()
+		trimService(service)
+		g.Expect(service).To(Equal(once), "an informer may trim it again")
 	})
 }
 
@@ -63,12 +73,31 @@ func TestTrimDeployment(t *testing.T) {
 		g.Expect(deployment.Status).To(BeZero())
 		expectIdentity(g, &deployment.ObjectMeta)
 	})
-	t.Run("of our own all but the managed fields of others is kept", func(t *testing.T) {
+	t.Run("of our own how many pods there are is kept, and a digest", func(t *testing.T) {
 		g := NewWithT(t)
-		deployment, want := full(), full()
-		trimDeployment(deployment)
-		want.ManagedFields = []metav1.ManagedFieldsEntry{applied}
-		g.Expect(deployment).To(Equal(want))
+		wanted, live := deployment(ownedApps()[1]), &appsv1.Deployment{}
+		g.Expect(readInto(g, tree(g, wanted), appliedFields(g, tree(g, wanted)), live)).To(Succeed())
+		for _, change := range []func(*appsv1.Deployment){
+			func(*appsv1.Deployment) {}, unavailable,
+			progressing(corev1.ConditionTrue, "ReplicaSetUpdated"), progressing(corev1.ConditionFalse, progressDeadlineExceeded),
+			func(d *appsv1.Deployment) {
+				d.Status.Conditions[0] = appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure, Message: "quota"}
+			},
+		} {
+			deployment := rolledOut(3, change)
+			deployment.ObjectMeta, deployment.Spec.Template = *live.ObjectMeta.DeepCopy(), live.Spec.Template
+			untouched := deployment.DeepCopy()
+			trimDeployment(deployment)
+			app := gen.ExposedApp("web")
+			g.Expect(availableCondition(app, &observed{deployment: deployment})).
+				To(Equal(availableCondition(app, &observed{deployment: untouched})))
+			g.Expect(rolloutOf(deployment)).To(Equal(rolloutOf(untouched)))
+			g.Expect(keptDigest(deployment)).To(Equal(ownedDigest(untouched)))
+			g.Expect(deployment.Spec.Template).To(BeZero())
+			once := deployment.DeepCopy()
+			trimDeployment(deployment)
+			g.Expect(deployment).To(Equal(once), "an informer may trim it again")
+		}
 	})
 }
 
@@ -152,7 +181,7 @@ func TestTransform(t *testing.T) {
 	g.Expect(transform(trimNode)(gone)).To(Equal(gone), "a tombstone passes")
 }
 
-// applied is the entry of what the operator applied, by which it knows of drift.
+// applied is the entry of what the operator applied.
 var applied = metav1.ManagedFieldsEntry{Manager: v1alpha1.OperatorName, Operation: metav1.ManagedFieldsOperationApply}
 
 // describedMeta is the metadata of a child, with the managed fields of many.
@@ -194,11 +223,11 @@ func expectIdentity(g *WithT, got *metav1.ObjectMeta) {
 func TestTrimStatuses(t *testing.T) {
 	g := NewWithT(t)
 	app := gen.ExposedApp("web")
-	app.ManagedFields = []metav1.ManagedFieldsEntry{applied}
+	app.ManagedFields, app.Labels = []metav1.ManagedFieldsEntry{applied}, map[string]string{"team": "blue"}
 	app.Status.Conditions = append(make([]metav1.Condition, 0, 4), metav1.Condition{Type: v1alpha1.ConditionReady})
 	app.Status.Nodes = append(make([]v1alpha1.NodeVerdict, 0, 4), reachable("a"), reachable("b"))
 	want := app.DeepCopy()
-	want.ManagedFields = nil
+	want.ManagedFields, want.Labels = nil, nil
 	trimApp(app)
 	g.Expect(app).To(Equal(want))
 	g.Expect(app.Status.Conditions).To(HaveCap(1))

@@ -6,11 +6,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
-	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,27 +28,20 @@ func (r *Reconciler) applyDeployment(ctx context.Context, app *v1alpha1.ExposedA
 		return refusal
 	}
 	declared := declaration{app: app.UID, generation: app.Generation}
-	if live != nil && (live.DeletionTimestamp != nil || r.verified.asDeclared(kind, declared, live)) {
+	digest := func() digest { return wantedDigest(deployment(app)) }
+	if live != nil && (live.DeletionTimestamp != nil || r.verified.asDeclared(kind, declared, live, digest)) {
 		return nil
 	}
 	wanted := deployment(app)
 	if live == nil {
 		wanted.WithResourceVersion(noResourceVersion)
 	} else {
-		same, err := asWanted(live, wanted, appsv1ac.ExtractDeployment)
-		if err != nil {
-			return refused(kind, err)
-		}
-		if same {
-			r.verified.compared(kind, declared, live)
-			return nil
-		}
 		wanted.WithUID(live.UID)
 	}
 	if err := r.Client.Apply(ctx, wanted, client.ForceOwnership); err != nil {
 		return refused(kind, err)
 	}
-	r.verified.applied(client.ObjectKeyFromObject(app), kind, declared, wanted.UID, wanted.ResourceVersion)
+	r.verified.applied(client.ObjectKeyFromObject(app), kind, declared, wanted.ResourceVersion)
 	return nil
 }
 
@@ -65,21 +55,14 @@ func (r *Reconciler) applyService(ctx context.Context, app *v1alpha1.ExposedApp)
 	}
 	nodePort := wantedPort(app, live)
 	declared := declaration{app: app.UID, generation: app.Generation, nodePort: nodePort}
-	if live != nil && (live.DeletionTimestamp != nil || r.verified.asDeclared(kind, declared, live)) {
+	digest := func() digest { return wantedDigest(service(app, nodePort)) }
+	if live != nil && (live.DeletionTimestamp != nil || r.verified.asDeclared(kind, declared, live, digest)) {
 		return nil
 	}
 	wanted := service(app, nodePort)
 	if live == nil {
 		wanted.WithResourceVersion(noResourceVersion)
 	} else {
-		same, err := asWanted(live, wanted, corev1ac.ExtractService)
-		if err != nil {
-			return refused(kind, err)
-		}
-		if same {
-			r.verified.compared(kind, declared, live)
-			return nil
-		}
 		wanted.WithUID(live.UID)
 	}
 	if nodePort != 0 && nodePort != heldPort(live) {
@@ -90,19 +73,8 @@ func (r *Reconciler) applyService(ctx context.Context, app *v1alpha1.ExposedApp)
 	if err := r.Client.Apply(ctx, wanted, client.ForceOwnership); err != nil {
 		return r.refusedService(ctx, app, nodePort, err)
 	}
-	r.verified.applied(client.ObjectKeyFromObject(app), kind, declared, wanted.UID, wanted.ResourceVersion)
+	r.verified.applied(client.ObjectKeyFromObject(app), kind, declared, wanted.ResourceVersion)
 	return nil
-}
-
-// asWanted tells whether what the operator applied to a child is what it wants.
-func asWanted[L client.Object, W any](
-	live L, wanted W, extract func(live L, fieldManager string) (W, error),
-) (bool, error) {
-	if plainlyAsWanted(live, wanted) {
-		return true, nil
-	}
-	applied, err := extract(live, v1alpha1.OperatorName)
-	return err == nil && equality.Semantic.DeepEqual(applied, wanted), err
 }
 
 // get reads a child from the cache. It returns nil for one that does not exist,

@@ -1,17 +1,14 @@
 package exposedapp
 
 import (
-	"encoding/binary"
-	"hash/fnv"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// verified remembers which children are as declared. To find that out takes a
-// comparison with the operator's own managed fields, by far the dearest part of
-// a reconciliation, and nearly always finds what it found before.
+// verified remembers by which digest children are as declared. So an app is rendered
+// when it changes, not whenever something about it is heard.
 type verified struct {
 	mu       sync.Mutex
 	children map[childKey]finding
@@ -30,56 +27,50 @@ type declaration struct {
 	nodePort   int32
 }
 
-// finding is that a child was as declared: in the version that an apply brought
-// about, or with the managed fields that stand for it.
+// finding is how a child is known to be as declared: by its digest, or by the version
+// that an apply brought about, of which the digest is not seen yet.
 type finding struct {
 	declaration
-	child   types.UID
+	digest  digest
 	version string
-	fields  uint64
 }
 
 func newVerified() *verified {
 	return &verified{children: make(map[childKey]finding)}
 }
 
-// asDeclared tells whether a child is known to be as declared. What others write
-// in a field of the operator, they take away from it.
-func (v *verified) asDeclared(kind string, declared declaration, live metav1.Object) bool {
+// asDeclared tells whether a child is as declared. wanted returns the digest of what is,
+// which is asked for when it is not known.
+func (v *verified) asDeclared(
+	kind string, declared declaration, live metav1.Object, wanted func() digest,
+) bool {
+	key := childKey{types.NamespacedName{Namespace: live.GetNamespace(), Name: live.GetName()}, kind}
+	v.mu.Lock()
+	found := v.children[key]
+	v.mu.Unlock()
+	switch {
+	case found.declaration == declared && found.version == "":
+	case found.declaration == declared && found.version == live.GetResourceVersion():
+		// The API server may write a value in another way than it was declared.
+		found = finding{declaration: declared, digest: keptDigest(live)}
+	default:
+		found = finding{declaration: declared, digest: wanted()}
+	}
+	v.note(key, found)
+	return found.digest != 0 && found.digest == keptDigest(live)
+}
+
+// applied notes that an apply made a child, in a version, what is declared.
+func (v *verified) applied(key types.NamespacedName, kind string, declared declaration, version *string) {
+	if version != nil {
+		v.note(childKey{key, kind}, finding{declaration: declared, version: *version})
+	}
+}
+
+func (v *verified) note(key childKey, found finding) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	key := childKey{keyOf(live), kind}
-	found, known := v.children[key]
-	if !known || found.declaration != declared || found.child != live.GetUID() {
-		return false
-	}
-	fields := fieldsOf(live)
-	if found.version == live.GetResourceVersion() {
-		found.fields = fields
-		v.children[key] = found
-	}
-	return found.fields == fields
-}
-
-// compared notes that a child was found to be as declared.
-func (v *verified) compared(kind string, declared declaration, live metav1.Object) {
-	v.note(keyOf(live), kind, finding{declared, live.GetUID(), live.GetResourceVersion(), fieldsOf(live)})
-}
-
-// applied notes that an apply made a child, in a version, what is declared. What
-// that does to the managed fields is seen when the cache has that version.
-func (v *verified) applied(
-	key types.NamespacedName, kind string, declared declaration, child *types.UID, version *string,
-) {
-	if child != nil && version != nil {
-		v.note(key, kind, finding{declaration: declared, child: *child, version: *version})
-	}
-}
-
-func (v *verified) note(key types.NamespacedName, kind string, found finding) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.children[childKey{key, kind}] = found
+	v.children[key] = found
 }
 
 func (v *verified) forget(key types.NamespacedName) {
@@ -88,25 +79,4 @@ func (v *verified) forget(key types.NamespacedName) {
 	for _, kind := range []string{"Deployment", "Service"} {
 		delete(v.children, childKey{key, kind})
 	}
-}
-
-func keyOf(object metav1.Object) types.NamespacedName {
-	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
-}
-
-// fieldsOf stands for what the operator owns of an object, since when. It is
-// never 0.
-func fieldsOf(live metav1.Object) uint64 {
-	hash := fnv.New64a()
-	// A hash takes every write.
-	_, _ = hash.Write(binary.BigEndian.AppendUint64(nil, uint64(live.GetGeneration())))
-	for _, entry := range live.GetManagedFields() {
-		if entry.Time != nil {
-			_, _ = hash.Write(binary.BigEndian.AppendUint64(nil, uint64(entry.Time.Unix())))
-		}
-		if entry.FieldsV1 != nil {
-			_, _ = hash.Write(entry.FieldsV1.GetRawBytes())
-		}
-	}
-	return hash.Sum64() | 1
 }

@@ -69,7 +69,7 @@ func ownedApps() []*v1alpha1.ExposedApp {
 	}
 }
 
-func TestPlainlyAsWanted(t *testing.T) {
+func TestDigest(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*appsv1.Deployment)
 		want   bool
@@ -111,14 +111,15 @@ func TestPlainlyAsWanted(t *testing.T) {
 			wanted, live := deployment(ownedApps()[1]), &appsv1.Deployment{}
 			g.Expect(readInto(g, tree(g, wanted), appliedFields(g, tree(g, wanted)), live)).To(Succeed())
 			tc.change(live)
-			g.Expect(plainlyAsWanted(live, wanted)).To(Equal(tc.want))
+			g.Expect(wantedDigest(wanted)).NotTo(BeZero())
+			g.Expect(ownedDigest(live) == wantedDigest(wanted)).To(Equal(tc.want))
 		})
 	}
 }
 
-// A yes saves an extraction, so it must never be said where that says no. Objects
-// and the fields that are owned of them are changed at random.
-func TestPlainlyAsWantedKeepsToExtraction(t *testing.T) {
+// Digests must not be equal where an extraction by client-go would show a difference.
+// Objects and the fields that are owned of them are changed at random.
+func TestDigestKeepsToExtraction(t *testing.T) {
 	g := NewWithT(t)
 	chance := rand.New(rand.NewPCG(1, 2))
 	said, extracted := map[bool]int{}, map[bool]int{}
@@ -132,7 +133,7 @@ func TestPlainlyAsWantedKeepsToExtraction(t *testing.T) {
 	}
 	g.Expect(said[true]).To(BeNumerically(">", 300))
 	g.Expect(extracted[false]).To(BeNumerically(">", 300))
-	g.Expect(said[true]).To(BeNumerically(">", extracted[true]*9/10), "most of what is as wanted is plainly so")
+	g.Expect(said[true]).To(BeNumerically(">", extracted[true]*9/10), "most of what is as wanted has the digest of it")
 }
 
 func compareOnce[L client.Object, W any](
@@ -158,9 +159,9 @@ func compareOnce[L client.Object, W any](
 	}
 	found, err := extract(live, v1alpha1.OperatorName)
 	same := err == nil && equality.Semantic.DeepEqual(found, wanted)
-	plainly := plainlyAsWanted(live, wanted)
-	g.Expect(plainly && !same).To(BeFalse(), "%v, owned %v", content, fields)
-	said[plainly]++
+	equal := ownedDigest(live) == wantedDigest(wanted)
+	g.Expect(equal && !same).To(BeFalse(), "%v, owned %v", content, fields)
+	said[equal]++
 	extracted[same]++
 }
 
@@ -210,4 +211,17 @@ func disturb(chance *rand.Rand, content map[string]any) {
 	default:
 		content["added"+name] = "1"
 	}
+}
+
+func TestDigestIsKept(t *testing.T) {
+	g := NewWithT(t)
+	wanted, live := deployment(ownedApps()[1]), &appsv1.Deployment{}
+	g.Expect(readInto(g, tree(g, wanted), appliedFields(g, tree(g, wanted)), live)).To(Succeed())
+	g.Expect(keptDigest(live)).To(BeZero(), "there is none yet")
+	owned := ownedDigest(live)
+	owned.keep(live)
+	g.Expect(keptDigest(live)).To(Equal(owned))
+	g.Expect(ownedDigest(live)).To(BeZero(), "the managed fields are gone")
+	digest(0).keep(live)
+	g.Expect(keptDigest(live)).To(BeZero())
 }

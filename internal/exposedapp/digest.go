@@ -1,0 +1,218 @@
+package exposedapp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash"
+	"hash/fnv"
+	"maps"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// digest stands for fields and their values: those that the operator owns of an
+// object, or those that it wants it to have. Where the two are equal, the object is as
+// declared, whatever others have added. 0 stands for what cannot be told.
+type digest uint64
+
+// ownedDigest stands for what the operator applied of an object, as it is there now.
+// What others write in a field of the operator, they take away from it.
+func ownedDigest(live client.Object) digest {
+	for _, entry := range live.GetManagedFields() {
+		if !ownEntry(entry) || entry.FieldsV1 == nil {
+			continue
+		}
+		owned := &fieldpath.Set{}
+		if owned.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())) != nil {
+			return 0
+		}
+		content, err := value.NewValueReflect(live)
+		if err != nil {
+			return 0
+		}
+		return digestOf(content, owned)
+	}
+	return 0
+}
+
+// wantedDigest stands for an apply configuration.
+func wantedDigest(wanted any) digest {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(wanted)
+	if err != nil {
+		return 0
+	}
+	// What tells objects apart has no owner.
+	delete(content, "apiVersion")
+	delete(content, "kind")
+	if metadata, ok := content["metadata"].(map[string]any); ok {
+		delete(metadata, "name")
+		delete(metadata, "namespace")
+	}
+	return digestOf(value.NewValueInterface(content), nil)
+}
+
+// ownEntry tells whether fields are those that the operator applied.
+func ownEntry(entry metav1.ManagedFieldsEntry) bool {
+	return entry.Manager == v1alpha1.OperatorName && entry.Operation == metav1.ManagedFieldsOperationApply &&
+		entry.Subresource == ""
+}
+
+// keep puts a digest where the managed fields of an object were, at a fraction of
+// their size.
+func (d digest) keep(object metav1.Object) {
+	if d == 0 {
+		object.SetManagedFields(nil)
+		return
+	}
+	text := string(binary.BigEndian.AppendUint64(nil, uint64(d)))
+	object.SetManagedFields([]metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1(text)}})
+}
+
+// keptDigest returns what keep put there, 0 for nothing.
+func keptDigest(object metav1.Object) digest {
+	for _, entry := range object.GetManagedFields() {
+		if entry.Manager == "" && entry.FieldsV1 != nil && len(entry.FieldsV1.GetRawBytes()) == 8 {
+			return digest(binary.BigEndian.Uint64(entry.FieldsV1.GetRawBytes()))
+		}
+	}
+	return 0
+}
+
+func digestOf(content value.Value, owned *fieldpath.Set) digest {
+	d := digester{hash: fnv.New64a(), known: true}
+	d.write(content, owned)
+	if !d.known {
+		return 0
+	}
+	return digest(d.hash.Sum64() | 1)
+}
+
+// digester reads a tree of values, of which all or some are owned.
+type digester struct {
+	hash hash.Hash64
+	// known is whether every owned field was of a form that is known.
+	known bool
+}
+
+// write reads what is owned of a value, all of it where owned is nil.
+func (d *digester) write(v value.Value, owned *fieldpath.Set) {
+	switch {
+	case v.IsMap():
+		d.text("{")
+		d.writeMap(v.AsMap(), owned)
+		d.text("}")
+	case v.IsList():
+		d.text("[")
+		d.writeList(v.AsList(), owned)
+		d.text("]")
+	default:
+		text, err := value.ToJSON(v)
+		d.known = d.known && err == nil
+		d.text(string(text))
+	}
+}
+
+func (d *digester) writeMap(fields value.Map, owned *fieldpath.Set) {
+	for _, name := range d.names(fields, owned) {
+		field, found := fields.Get(name)
+		if !found {
+			continue
+		}
+		d.text(name)
+		d.write(field, below(owned, fieldpath.PathElement{FieldName: &name}))
+	}
+}
+
+// names returns the names of the fields that are owned, in order.
+func (d *digester) names(fields value.Map, owned *fieldpath.Set) []string {
+	names := make(map[string]bool)
+	if owned == nil {
+		fields.Iterate(func(name string, _ value.Value) bool {
+			names[name] = true
+			return true
+		})
+		return slices.Sorted(maps.Keys(names))
+	}
+	for element := range elements(owned) {
+		if element.FieldName == nil {
+			d.known = false
+			continue
+		}
+		names[*element.FieldName] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// writeList reads the items that are owned, in the order in which they are there.
+func (d *digester) writeList(items value.List, owned *fieldpath.Set) {
+	for i := range items.Length() {
+		item := items.At(i)
+		if owned == nil {
+			d.write(item, nil)
+			continue
+		}
+		for element := range elements(owned) {
+			switch {
+			case element.Key == nil && element.Value == nil:
+				d.known = false
+			case element.Key != nil && hasKey(item, *element.Key), element.Value != nil && value.Equals(item, *element.Value):
+				d.write(item, below(owned, element))
+			}
+		}
+	}
+}
+
+// text reads a text that no other can run into.
+func (d *digester) text(text string) {
+	// A hash takes every write.
+	_, _ = d.hash.Write(binary.AppendUvarint(nil, uint64(len(text))))
+	_, _ = d.hash.Write([]byte(text))
+}
+
+// elements calls yield with what is owned at one level, or somewhere below it.
+func elements(owned *fieldpath.Set) func(yield func(fieldpath.PathElement) bool) {
+	return func(yield func(fieldpath.PathElement) bool) {
+		for element := range owned.Children.All() {
+			if !yield(element) {
+				return
+			}
+		}
+		for element := range owned.Members.All() {
+			if _, also := owned.Children.Get(element); !also && !yield(element) {
+				return
+			}
+		}
+	}
+}
+
+// below returns what is owned below an element, nil for all of it.
+func below(owned *fieldpath.Set, element fieldpath.PathElement) *fieldpath.Set {
+	if owned == nil {
+		return nil
+	}
+	children, found := owned.Children.Get(element)
+	if !found {
+		return nil
+	}
+	return children
+}
+
+func hasKey(item value.Value, key value.FieldList) bool {
+	if !item.IsMap() {
+		return false
+	}
+	fields := item.AsMap()
+	for _, field := range key {
+		if found, ok := fields.Get(field.Name); !ok || !value.Equals(found, field.Value) {
+			return false
+		}
+	}
+	return true
+}
