@@ -50,10 +50,10 @@ var _ = Describe("The node port", func() {
 	}
 
 	It("waits for a Service that holds it, and has it as soon as that goes", func(ctx context.Context) {
-		holder := foreign(ctx, "shop", 31100)
-		app := create(ctx, "web", gen.WithNodePort(31100))
+		holder := foreign(ctx, "shop", 30000)
+		app := create(ctx, "web", gen.WithNodePort(30000))
 		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("False PortConflict"))
-		Expect(messageOf(ctx, app, "PortAllocated")).To(HavePrefix("31100 is held by Service " + namespace + "/shop: "))
+		Expect(messageOf(ctx, app, "PortAllocated")).To(HavePrefix("30000 is held by Service " + namespace + "/shop: "))
 		Expect(conditionOf(app, "Stalled")(ctx)).To(Equal("True PortConflict"))
 		Expect(conditionOf(app, "Reconciling")(ctx)).To(BeEmpty())
 		Expect(kstatusOf(app)(ctx)).To(Equal(kstatus.Failed))
@@ -64,10 +64,10 @@ var _ = Describe("The node port", func() {
 	})
 
 	It("waits for a Service that moves away as well", func(ctx context.Context) {
-		holder := foreign(ctx, "shop", 31101)
-		app := create(ctx, "web", gen.WithNodePort(31101))
+		holder := foreign(ctx, "shop", 30001)
+		app := create(ctx, "web", gen.WithNodePort(30001))
 		Eventually(conditionOf(app, "Stalled")).WithContext(ctx).Should(Equal("True PortConflict"))
-		holder.Spec.Ports[0].NodePort = 31102
+		holder.Spec.Ports[0].NodePort = 30002
 		Expect(k8s.Update(ctx, holder)).To(Succeed())
 		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
 	})
@@ -79,61 +79,61 @@ var _ = Describe("The node port", func() {
 			ContainSubstring("8080"), ContainSubstring("30000-32767"), ContainSubstring("spec.nodePort")))
 		Expect(kstatusOf(app)(ctx)).To(Equal(kstatus.Failed))
 
-		edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(31103)) })
+		edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(30003)) })
 		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
 	})
 
 	It("stays with the older of two ExposedApps, and the younger says so", func(ctx context.Context) {
-		first := create(ctx, "a", gen.WithNodePort(31104))
+		first := create(ctx, "a", gen.WithNodePort(30004))
 		Eventually(conditionOf(first, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
-		second := create(ctx, "b", gen.WithNodePort(31104))
+		second := create(ctx, "b", gen.WithNodePort(30004))
 		Eventually(conditionOf(second, "PortAllocated")).WithContext(ctx).Should(Equal("False PortConflict"))
 		Expect(messageOf(ctx, second, "PortAllocated")).To(ContainSubstring(namespace + "/a"))
-		Expect(service(first)(ctx)).To(holds(31104))
+		Expect(service(first)(ctx)).To(holds(30004))
 
-		edit(ctx, first, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(31105)) })
+		edit(ctx, first, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(30005)) })
 		Eventually(conditionOf(second, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
 		Expect(conditionOf(first, "PortAllocated")(ctx)).To(Equal("True Allocated"))
 	})
 
 	It("moves in place", func(ctx context.Context) {
-		app := create(ctx, "web", gen.WithNodePort(31106))
-		Eventually(service(app)).WithContext(ctx).Should(holds(31106))
+		app := create(ctx, "web", gen.WithNodePort(30006))
+		Eventually(service(app)).WithContext(ctx).Should(holds(30006))
 		uid := service(app)(ctx).UID
-		edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(31107)) })
-		Eventually(service(app)).WithContext(ctx).Should(holds(31107))
+		edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(30007)) })
+		Eventually(service(app)).WithContext(ctx).Should(holds(30007))
 		Expect(service(app)(ctx).UID).To(Equal(uid), "the same Service")
 	})
 
 	It("is kept when the spec no longer names it", func(ctx context.Context) {
-		app := create(ctx, "web", gen.WithNodePort(31108))
+		app := create(ctx, "web", gen.WithNodePort(30008))
 		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
 		edit(ctx, app, func(app *v1alpha1.ExposedApp) {
 			app.Spec.NodePort = nil
 			app.Spec.Service.Port = 8080
 		})
 		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
-		Expect(service(app)(ctx)).To(holds(31108))
+		Expect(service(app)(ctx)).To(holds(30008))
 	})
 
 	It("stays where it was while the new one is taken", func(ctx context.Context) {
-		foreign(ctx, "shop", 31109)
-		app := create(ctx, "web", gen.WithNodePort(31110))
+		foreign(ctx, "shop", 30009)
+		app := create(ctx, "web", gen.WithNodePort(30010))
 		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
-		edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(31109)) })
+		edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(30009)) })
 		Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("False PortConflict"))
-		Expect(fetch(ctx, app).Status.NodePort).To(Equal(int32(31110)))
-		Expect(service(app)(ctx)).To(holds(31110))
+		Expect(fetch(ctx, app).Status.NodePort).To(Equal(int32(30010)))
+		Expect(service(app)(ctx)).To(holds(30010))
 	})
 
 	It("passes on within a second, and the word on the former app does not", func(ctx context.Context) {
-		first := create(ctx, "a", gen.WithNodePort(31111))
+		first := create(ctx, "a", gen.WithNodePort(30011))
 		rollOut(ctx, first)
 		Eventually(conditionOf(first, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
 		reportAll(ctx)
 		Eventually(conditionOf(first, "Reachable")).WithContext(ctx).Should(Equal("True AllReachable"))
 
-		second := create(ctx, "b", gen.WithNodePort(31111))
+		second := create(ctx, "b", gen.WithNodePort(30011))
 		Eventually(conditionOf(second, "Stalled")).WithContext(ctx).Should(Equal("True PortConflict"))
 		Expect(k8s.Delete(ctx, first)).To(Succeed())
 		Eventually(conditionOf(second, "Stalled")).WithContext(ctx).Should(BeEmpty(), "the port is on its way")

@@ -184,7 +184,7 @@ var _ = Describe("An ExposedApp", func() {
 	})
 
 	It("tells which node no longer answers, and when it does again, as Events", func(ctx context.Context) {
-		app := healthy(ctx, "web", gen.WithNodePort(31121))
+		app := healthy(ctx, "web", gen.WithNodePort(30021))
 		told := func(ctx context.Context) ([]string, error) {
 			var events eventsv1.EventList
 			err := k8s.List(ctx, &events, client.InNamespace(namespace))
@@ -196,7 +196,7 @@ var _ = Describe("An ExposedApp", func() {
 			}
 			return told, err
 		}
-		reportAll(ctx, failing(31121))
+		reportAll(ctx, failing(30021))
 		Eventually(told).WithContext(ctx).Should(ConsistOf("Warning ConnectionRefused Node node-3"))
 		reportAll(ctx)
 		Eventually(told).WithContext(ctx).Should(ConsistOf(
@@ -204,7 +204,7 @@ var _ = Describe("An ExposedApp", func() {
 	})
 
 	It("is not written while nothing changes, not even by an operator that starts anew", func(ctx context.Context) {
-		app := healthy(ctx, "web", gen.WithNodePort(31120), func(app *v1alpha1.ExposedApp) {
+		app := healthy(ctx, "web", gen.WithNodePort(30020), func(app *v1alpha1.ExposedApp) {
 			// What the API server completes by itself is no drift.
 			app.Spec.App.Env = []corev1.EnvVar{
 				{Name: "POD", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}},

@@ -61,8 +61,8 @@ func TestANodeThatGoesToAndFroIsWrittenSeldom(t *testing.T) {
 			settledStatus(1, 0), settledStatus(1, 1), settledStatus(1, 1), settledStatus(1, 1), settledStatus(1, 1),
 			settledStatus(1, 2), settledStatus(1, 1), forAnotherReason(settledStatus(1, 0)),
 		},
-		"one or another":     {settledStatus(1, 2), reworded(settledStatus(1, 2))},
-		"for other reasons":  {settledStatus(1, 2), forAnotherReason(settledStatus(1, 2))},
+		"one or another":    {settledStatus(1, 2), reworded(settledStatus(1, 2))},
+		"for other reasons": {settledStatus(1, 2), forAnotherReason(settledStatus(1, 2))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
