@@ -62,6 +62,7 @@ const (
 	unchanged change = iota
 	proven           // a pending pair has its first proof
 	turned           // a pair that was proven is something else now
+	foreseen         // it fails, as it must where no pod is ready
 )
 
 // pair is one address and one node port.
@@ -100,9 +101,9 @@ type pair struct {
 
 	// slow is whether the last answer took so long that the lack of one says
 	// little, troubled whether the pair failed to answer in this round, doubted
-	// whether a pending pair was reached before a doubt, and ailing whether
-	// evidence about it is gathered.
-	slow, troubled, doubted, ailing bool
+	// whether a pending pair was reached before a doubt, ailing whether evidence
+	// about it is gathered, and excused whether it fails for want of a pod.
+	slow, troubled, doubted, ailing, excused bool
 }
 
 // row is a Service and its pairs, one for each address of the schedule.
@@ -285,17 +286,19 @@ func (s *schedule) take(now time.Duration, f flight, p *pair, result probe.Resul
 
 // conclude sets what is known of p.
 func (s *schedule) conclude(p *pair, known state, result probe.Result) change {
-	before, doubted := p.state, p.doubted
-	p.doubted = false
+	before, doubted, excused := p.state, p.doubted, p.excused
+	p.doubted, p.excused = false, known == failing && s.podless(p)
 	if known == failing {
 		s.ail(p)
 	} else {
 		s.heal(p)
 	}
-	if before == known && p.result == result {
+	// A failure that had an excuse, and has none any more, is news.
+	unexcused := excused && known == failing && !p.excused
+	if before == known && p.result == result && !unexcused {
 		return unchanged
 	}
-	alike := before == failing && known == failing && rejected(p.result) && rejected(result)
+	alike := before == failing && known == failing && !unexcused && rejected(p.result) && rejected(result)
 	s.setState(p, known)
 	p.result = result
 	switch {
@@ -303,8 +306,16 @@ func (s *schedule) conclude(p *pair, known state, result probe.Result) change {
 		return proven
 	case alike:
 		return unchanged
+	case p.excused:
+		return foreseen
 	}
 	return turned
+}
+
+// podless tells whether no pod could answer a pair. What it finds then concerns nobody
+// yet, and all observers find it at once.
+func (s *schedule) podless(p *pair) bool {
+	return s.endpoints != nil && !s.readyEndpoint(p.row.service.key, p.address.Is6()).IsValid()
 }
 
 // rejected tells whether a failure may be a proxy's rejection. A proxy rejects

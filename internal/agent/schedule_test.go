@@ -68,6 +68,33 @@ func TestHysteresis(t *testing.T) {
 	}
 }
 
+// TestWantOfAPodIsNoNews: that nothing answers where no pod is ready is foreseen, unless
+// it goes on when there is one.
+func TestWantOfAPodIsNoNews(t *testing.T) {
+	g := NewWithT(t)
+	s := newSchedule(1)
+	svc := onPorts(30000)[0]
+	svc.threshold = 1
+	s.assign(0, addresses("10.0.0.1"), smallCluster)
+	s.setService(0, svc)
+	pod := endpoints{slice: "a", service: svc.key, sum: 1, ready: netip.MustParseAddrPort("10.1.0.1:9898")}
+	finish := func(result probe.Result) change {
+		at, _ := s.next()
+		f, started := s.start(at)
+		g.Expect(started).To(BeTrue())
+		return s.finish(at, f, result)
+	}
+	s.setEndpoints(0, pod)
+	g.Expect(finish(probe.Result{})).To(Equal(proven))
+	s.deleteEndpoints(0, pod)
+	g.Expect(finish(refused())).To(Equal(foreseen))
+	g.Expect(finish(refused())).To(Equal(unchanged))
+	s.setEndpoints(0, pod)
+	g.Expect(finish(refused())).To(Equal(turned), "it has no excuse any more")
+	g.Expect(finish(refused())).To(Equal(unchanged))
+	g.Expect(finish(probe.Result{})).To(Equal(turned))
+}
+
 // TestOldResultsDoNotCount: a probe that began before the Service changed, or
 // before a success, says nothing any more.
 func TestOldResultsDoNotCount(t *testing.T) {

@@ -147,8 +147,9 @@ func (f *fleetActor) see(a *simulated, t *dialled, slot int, at time.Duration, i
 		a.pending--
 	}
 	t.failing.set(slot, is.broken)
-	a.pacer.Note(at, !proven)
-	a.turned = a.turned || !proven
+	turned := !proven && (!is.broken || f.ready.has(slot))
+	a.pacer.Note(at, turned)
+	a.turned = a.turned || turned
 	if proven || t.own {
 		return
 	}
