@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"hash"
 	"hash/fnv"
-	"maps"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -86,7 +85,7 @@ func keptDigest(object metav1.Object) digest {
 }
 
 func digestOf(content value.Value, owned *fieldpath.Set) digest {
-	d := digester{hash: fnv.New64a(), known: true}
+	d := digester{hash: fnv.New64a(), room: value.NewFreelistAllocator(), known: true}
 	d.write(content, owned)
 	if !d.known {
 		return 0
@@ -97,6 +96,9 @@ func digestOf(content value.Value, owned *fieldpath.Set) digest {
 // digester reads a tree of values, of which all or some are owned.
 type digester struct {
 	hash hash.Hash64
+	// room is that of the values which were read.
+	room value.Allocator
+	buffer []byte
 	// known is whether every owned field was of a form that is known.
 	known bool
 }
@@ -106,12 +108,19 @@ func (d *digester) write(v value.Value, owned *fieldpath.Set) {
 	switch {
 	case v.IsMap():
 		d.text("{")
-		d.writeMap(v.AsMap(), owned)
+		fields := v.AsMapUsing(d.room)
+		d.writeMap(fields, owned)
+		d.room.Free(fields)
 		d.text("}")
 	case v.IsList():
 		d.text("[")
-		d.writeList(v.AsList(), owned)
+		items := v.AsListUsing(d.room)
+		d.writeList(items, owned)
+		d.room.Free(items)
 		d.text("]")
+	case v.IsString():
+		d.text("s")
+		d.text(v.AsString())
 	default:
 		text, err := value.ToJSON(v)
 		d.known = d.known && err == nil
@@ -121,59 +130,68 @@ func (d *digester) write(v value.Value, owned *fieldpath.Set) {
 
 func (d *digester) writeMap(fields value.Map, owned *fieldpath.Set) {
 	for _, name := range d.names(fields, owned) {
-		field, found := fields.Get(name)
+		field, found := fields.GetUsing(d.room, name)
 		if !found {
 			continue
 		}
 		d.text(name)
 		d.write(field, below(owned, fieldpath.PathElement{FieldName: &name}))
+		d.room.Free(field)
 	}
 }
 
 // names returns the names of the fields that are owned, in order.
-func (d *digester) names(fields value.Map, owned *fieldpath.Set) []string {
-	names := make(map[string]bool)
+func (d *digester) names(fields value.Map, owned *fieldpath.Set) (names []string) {
 	if owned == nil {
-		fields.Iterate(func(name string, _ value.Value) bool {
-			names[name] = true
+		fields.IterateUsing(d.room, func(name string, _ value.Value) bool {
+			names = append(names, name)
 			return true
 		})
-		return slices.Sorted(maps.Keys(names))
+		slices.Sort(names)
+		return names
 	}
 	for element := range elements(owned) {
 		if element.FieldName == nil {
 			d.known = false
 			continue
 		}
-		names[*element.FieldName] = true
+		names = append(names, *element.FieldName)
 	}
-	return slices.Sorted(maps.Keys(names))
+	slices.Sort(names)
+	return names
 }
 
 // writeList reads the items that are owned, in the order in which they are there.
 func (d *digester) writeList(items value.List, owned *fieldpath.Set) {
 	for i := range items.Length() {
-		item := items.At(i)
+		item := items.AtUsing(d.room, i)
 		if owned == nil {
 			d.write(item, nil)
-			continue
+		} else {
+			d.writeItem(item, owned)
 		}
-		for element := range elements(owned) {
-			switch {
-			case element.Key == nil && element.Value == nil:
-				d.known = false
-			case element.Key != nil && hasKey(item, *element.Key), element.Value != nil && value.Equals(item, *element.Value):
-				d.write(item, below(owned, element))
-			}
+		d.room.Free(item)
+	}
+}
+
+// writeItem reads what is owned of an item of a list, by its key or its value.
+func (d *digester) writeItem(item value.Value, owned *fieldpath.Set) {
+	for element := range elements(owned) {
+		switch {
+		case element.Key == nil && element.Value == nil:
+			d.known = false
+		case element.Key != nil && hasKey(item, *element.Key), element.Value != nil && value.Equals(item, *element.Value):
+			d.write(item, below(owned, element))
 		}
 	}
 }
 
 // text reads a text that no other can run into.
 func (d *digester) text(text string) {
+	d.buffer = binary.AppendUvarint(d.buffer[:0], uint64(len(text)))
+	d.buffer = append(d.buffer, text...)
 	// A hash takes every write.
-	_, _ = d.hash.Write(binary.AppendUvarint(nil, uint64(len(text))))
-	_, _ = d.hash.Write([]byte(text))
+	_, _ = d.hash.Write(d.buffer)
 }
 
 // elements calls yield with what is owned at one level, or somewhere below it.
