@@ -97,7 +97,7 @@ func digestOf(content value.Value, owned *fieldpath.Set) digest {
 type digester struct {
 	hash hash.Hash64
 	// room is that of the values which were read.
-	room value.Allocator
+	room   value.Allocator
 	buffer []byte
 	// known is whether every owned field was of a form that is known.
 	known bool
