@@ -70,6 +70,16 @@ func reportAll(ctx context.Context, change ...func(*v1alpha1.NodeReachabilitySta
 	}
 }
 
+// awaitAllObservers waits until the status has heard of every report. An app is Ready by
+// the second of three, and that there is another observer is among the words which wait
+// for everything else.
+func awaitAllObservers(ctx context.Context, app *v1alpha1.ExposedApp) {
+	GinkgoHelper()
+	Eventually(func(ctx context.Context) []v1alpha1.NodeVerdict {
+		return fetch(ctx, app.DeepCopy()).Status.Nodes
+	}).WithContext(ctx).WithTimeout(30 * time.Second).Should(HaveEach(HaveField("Observers", "2/2")))
+}
+
 // failing makes node-3 refuse a node port.
 func failing(nodePort int32) func(*v1alpha1.NodeReachabilityStatus) {
 	return func(status *v1alpha1.NodeReachabilityStatus) {
