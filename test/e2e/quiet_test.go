@@ -31,6 +31,13 @@ var _ = Describe("A steady cluster", Ordered, func() {
 	var web app
 
 	BeforeAll(func(ctx SpecContext) {
+		// So many apps that go at once burden the machine, and dials of the next story's
+		// app were seen to time out.
+		DeferCleanup(func(ctx SpecContext) {
+			Eventually(func() (string, error) {
+				return run(ctx, "kubectl", "get", "namespaces", "--selector", storyLabel+"=quiet", "--output=name")
+			}).WithContext(ctx).Should(BeEmpty())
+		})
 		web = app{newNamespace(ctx, "quiet"), "web"}
 		apply(ctx, web.namespace, `
 apiVersion: exposedapp.dev/v1alpha1
