@@ -27,15 +27,15 @@ const (
 	wordsBurst     = 100
 
 	// An app of which fewer nodes answer is told of at once. If it got better more
-	// than flaps times within flapWindow, it flaps: a condition that turns for the
-	// better has to stay so for steadyTime before that is told, and what turns no
-	// condition, be it for the worse, is told every flapPause. What gets better within
-	// flapGather, node by node, did so once.
+	// than flaps times within flapWindow, it flaps, until it gets no worse for as long: a
+	// condition that becomes True has to stay so for steadyTime before that is told, and
+	// what makes none True, and ends that of none, is told every flapPause. What gets
+	// better within flapGather, node by node, did so once.
 	flaps      = 4
 	flapWindow = 30 * time.Second
 	flapGather = 3 * time.Second
 	steadyTime = 5 * time.Second
-	flapPause  = 8 * time.Second
+	flapPause  = 10 * time.Second
 
 	// rewordPause is the least time between two changes of a status by which as
 	// many nodes answer as before, beyond rewordBurst. Changes of messages alone
@@ -65,7 +65,11 @@ type turn struct {
 	// that began, in the last flapWindow.
 	better     bool
 	recoveries []time.Time
-	// turned is since when a condition has been better than the status says, and
+	// answers is how many nodes were last found to answer, and worse when that last
+	// became fewer, of an app that flaps.
+	answers int32
+	worse   time.Time
+	// turned is since when a condition would be True that is not in the status, and
 	// written when that was last written.
 	turned, written time.Time
 }
@@ -91,13 +95,17 @@ func (t *throttle) wait(
 		t.apps[key] = app
 	}
 	change := answering(next) - answering(before)
-	turns := !sameStatuses(before, next)
-	app.follow(change > 0, turns, now)
-	if equality.Semantic.DeepEqual(before, next) || urgent(before, next) {
+	turns := !slices.Equal(whatHolds(before), whatHolds(next))
+	app.follow(answering(next), change > 0, turns, now)
+	switch {
+	case equality.Semantic.DeepEqual(before, next):
 		app.at = time.Time{}
 		return 0
+	case urgent(before, next), unproven(before) && !app.flaps():
+		app.wrote(now)
+		return 0
 	}
-	if pause := app.flapping(change > 0, turns, now); pause > 0 {
+	if pause := app.calm(change > 0, turns, now); pause > 0 {
 		return pause
 	}
 	reword := change == 0 && before.Replicas == next.Replicas && before.ReadyReplicas == next.ReadyReplicas
@@ -115,9 +123,13 @@ func (t *throttle) wait(
 	if reword {
 		app.rewords.AllowN(now, 1)
 	}
-	app.at, app.turned, app.written = time.Time{}, time.Time{}, now
-	app.better = false
+	app.wrote(now)
 	return 0
+}
+
+// wrote takes note that the status is written.
+func (a *turn) wrote(now time.Time) {
+	a.at, a.turned, a.better, a.written = time.Time{}, time.Time{}, false, now
 }
 
 // turn gives an app its turn among all that have something to tell, or words alone.
@@ -140,12 +152,16 @@ func (a *turn) rewording(words bool, now time.Time) time.Duration {
 	return time.Duration(missing * float64(rewordPause))
 }
 
-// sameStatuses tells whether two statuses have the same conditions, for whatever
-// reason.
-func sameStatuses(before, next *v1alpha1.ExposedAppStatus) bool {
-	return slices.EqualFunc(before.Conditions, next.Conditions, func(a, b metav1.Condition) bool {
-		return a.Type == b.Type && a.Status == b.Status
-	})
+// whatHolds returns the conditions that are True. Between False and Unknown an app that
+// goes to and fro does so as well.
+func whatHolds(status *v1alpha1.ExposedAppStatus) []string {
+	var holds []string
+	for i := range status.Conditions {
+		if status.Conditions[i].Status == metav1.ConditionTrue {
+			holds = append(holds, status.Conditions[i].Type)
+		}
+	}
+	return holds
 }
 
 // sameReasons tells whether two statuses give the same reasons, in whatever words.
@@ -159,16 +175,22 @@ func sameReasons(before, next *v1alpha1.ExposedAppStatus) bool {
 	})
 }
 
-// follow takes note of whether more nodes answer than the status says, and whether
-// that turns a condition.
-func (a *turn) follow(better, turns bool, now time.Time) {
+// follow takes note of how many nodes answer, of whether these are more than the status
+// says, and whether that turns a condition.
+func (a *turn) follow(answers int32, better, turns bool, now time.Time) {
 	for len(a.recoveries) > 0 && now.Sub(a.recoveries[0]) > flapWindow {
 		a.recoveries = a.recoveries[1:]
 	}
 	if n := len(a.recoveries); better && !a.better && (n == 0 || now.Sub(a.recoveries[n-1]) >= flapGather) {
 		a.recoveries = append(a.recoveries, now)
 	}
-	a.better = better
+	switch {
+	case len(a.recoveries) > flaps, a.flaps() && answers < a.answers:
+		a.worse = now
+	case now.Sub(a.worse) > flapWindow:
+		a.worse = time.Time{}
+	}
+	a.better, a.answers = better, answers
 	switch {
 	case !better || !turns:
 		a.turned = time.Time{}
@@ -177,11 +199,14 @@ func (a *turn) follow(better, turns bool, now time.Time) {
 	}
 }
 
-// flapping returns how long an app that goes to and fro has to wait with what it has
-// to tell. A condition that turns for the worse does not wait.
-func (a *turn) flapping(better, turns bool, now time.Time) time.Duration {
+// flaps tells whether the app goes to and fro.
+func (a *turn) flaps() bool { return !a.worse.IsZero() }
+
+// calm returns how long an app that goes to and fro has to wait with what it has to
+// tell. That something holds no more does not wait.
+func (a *turn) calm(better, turns bool, now time.Time) time.Duration {
 	switch {
-	case len(a.recoveries) <= flaps:
+	case !a.flaps():
 		return 0
 	case !turns:
 		return max(0, a.written.Add(flapPause).Sub(now))
@@ -197,8 +222,7 @@ func (t *throttle) forget(key types.NamespacedName) {
 	delete(t.apps, key)
 }
 
-// urgent tells whether a status follows what is declared, or whether the app
-// still waits for its first verdict.
+// urgent tells whether a status follows what is declared.
 func urgent(before, next *v1alpha1.ExposedAppStatus) bool {
 	if before.ObservedGeneration != next.ObservedGeneration || before.NodePort != next.NodePort {
 		return true
@@ -209,6 +233,11 @@ func urgent(before, next *v1alpha1.ExposedAppStatus) bool {
 			return true
 		}
 	}
+	return false
+}
+
+// unproven tells whether an app waits for a verdict.
+func unproven(before *v1alpha1.ExposedAppStatus) bool {
 	reachable := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionReachable)
 	return reachable == nil || reachable.Status == metav1.ConditionUnknown
 }

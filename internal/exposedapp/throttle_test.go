@@ -61,6 +61,9 @@ func TestANodeThatGoesToAndFroIsWrittenSeldom(t *testing.T) {
 			settledStatus(1, 0), settledStatus(1, 1), settledStatus(1, 1), settledStatus(1, 1), settledStatus(1, 1),
 			settledStatus(1, 2), settledStatus(1, 1), forAnotherReason(settledStatus(1, 0)),
 		},
+		"or nobody can tell": {
+			settledStatus(1, 1), unknownTo(settledStatus(1, 0)), settledStatus(1, 2), unknownTo(settledStatus(1, 0)),
+		},
 		"one or another":    {settledStatus(1, 2), reworded(settledStatus(1, 2))},
 		"for other reasons": {settledStatus(1, 2), forAnotherReason(settledStatus(1, 2))},
 	} {
@@ -102,6 +105,12 @@ func reworded(status *v1alpha1.ExposedAppStatus) *v1alpha1.ExposedAppStatus {
 	return status
 }
 
+// unknownTo is a status by which nobody can tell.
+func unknownTo(status *v1alpha1.ExposedAppStatus) *v1alpha1.ExposedAppStatus {
+	status.Conditions[0].Status = metav1.ConditionUnknown
+	return status
+}
+
 func forAnotherReason(status *v1alpha1.ExposedAppStatus) *v1alpha1.ExposedAppStatus {
 	status.Conditions[0].Reason = "Another"
 	return status
@@ -139,8 +148,6 @@ func TestWordsHoldUpNothingElse(t *testing.T) {
 }
 
 func TestWhatDoesNotWait(t *testing.T) {
-	unknown := settledStatus(1, 0)
-	unknown.Conditions[0].Status = metav1.ConditionUnknown
 	newGeneration := settledStatus(1, 2)
 	newGeneration.ObservedGeneration = 2
 	moved := settledStatus(1, 2)
@@ -150,7 +157,6 @@ func TestWhatDoesNotWait(t *testing.T) {
 		metav1.Condition{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue})
 	for name, tc := range map[string]struct{ before, next *v1alpha1.ExposedAppStatus }{
 		"a new app":        {&v1alpha1.ExposedAppStatus{}, settledStatus(0, 0)},
-		"the first proof":  {unknown, settledStatus(1, 3)},
 		"a new generation": {settledStatus(1, 3), newGeneration},
 		"another port":     {settledStatus(1, 3), moved},
 		"a refusal":        {settledStatus(1, 3), stalled},
@@ -164,6 +170,14 @@ func TestWhatDoesNotWait(t *testing.T) {
 				g.Expect(throttle.wait(types.NamespacedName{Name: "web"}, tc.before, tc.next, at)).To(BeZero())
 			}
 		})
+	}
+}
+
+func TestTheFirstProofDoesNotWait(t *testing.T) {
+	g, throttle := NewWithT(t), newThrottle()
+	for i := range 1000 {
+		key := types.NamespacedName{Name: fmt.Sprint(i)}
+		g.Expect(throttle.wait(key, unknownTo(settledStatus(1, 0)), settledStatus(1, 3), time.Unix(0, 0))).To(BeZero())
 	}
 }
 
