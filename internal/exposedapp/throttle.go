@@ -65,9 +65,10 @@ type turn struct {
 	// that began, in the last flapWindow.
 	better     bool
 	recoveries []time.Time
-	// answers is how many nodes were last found to answer, and worse when that last
-	// became fewer, of an app that flaps.
+	// answers is how many nodes were last found to answer, fell whether these became
+	// fewer since the last recovery, and worse when they last did, of an app that flaps.
 	answers int32
+	fell    bool
 	worse   time.Time
 	// turned is since when a condition would be True that is not in the status, and
 	// written when that was last written.
@@ -181,8 +182,10 @@ func (a *turn) follow(answers int32, better, turns bool, now time.Time) {
 	for len(a.recoveries) > 0 && now.Sub(a.recoveries[0]) > flapWindow {
 		a.recoveries = a.recoveries[1:]
 	}
-	if n := len(a.recoveries); better && !a.better && (n == 0 || now.Sub(a.recoveries[n-1]) >= flapGather) {
-		a.recoveries = append(a.recoveries, now)
+	a.fell = a.fell || answers < a.answers
+	// What gets better bit by bit goes one way.
+	if n := len(a.recoveries); better && !a.better && a.fell && (n == 0 || now.Sub(a.recoveries[n-1]) >= flapGather) {
+		a.recoveries, a.fell = append(a.recoveries, now), false
 	}
 	switch {
 	case len(a.recoveries) > flaps, a.flaps() && answers < a.answers:

@@ -58,8 +58,8 @@ func TestANodeThatGoesToAndFroIsWrittenSeldom(t *testing.T) {
 		"one of three nodes": {settledStatus(1, 2), settledStatus(1, 3)},
 		"all of them":        {settledStatus(1, 0), settledStatus(1, 3)},
 		"more and less of them": {
-			settledStatus(1, 0), settledStatus(1, 1), settledStatus(1, 1), settledStatus(1, 1), settledStatus(1, 1),
-			settledStatus(1, 2), settledStatus(1, 1), forAnotherReason(settledStatus(1, 0)),
+			settledStatus(1, 0), settledStatus(1, 1), settledStatus(1, 2), settledStatus(1, 1),
+			forAnotherReason(settledStatus(1, 0)), settledStatus(1, 2),
 		},
 		"or nobody can tell": {
 			settledStatus(1, 1), unknownTo(settledStatus(1, 0)), settledStatus(1, 2), unknownTo(settledStatus(1, 0)),
@@ -169,6 +169,33 @@ func TestWhatDoesNotWait(t *testing.T) {
 				at := start.Add(time.Duration(i) * time.Second)
 				g.Expect(throttle.wait(types.NamespacedName{Name: "web"}, tc.before, tc.next, at)).To(BeZero())
 			}
+		})
+	}
+}
+
+// TestWhatGetsBetterBitByBitDoesNotWait: nodes are found to answer one after the other,
+// for the first time or again.
+func TestWhatGetsBetterBitByBitDoesNotWait(t *testing.T) {
+	for name, before := range map[string]func(*v1alpha1.ExposedAppStatus) *v1alpha1.ExposedAppStatus{
+		"for the first time": unknownTo,
+		"again":              func(status *v1alpha1.ExposedAppStatus) *v1alpha1.ExposedAppStatus { return status },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, many := NewWithT(t), int32(20)
+			found := func(reachable int32) *v1alpha1.ExposedAppStatus {
+				status := settledStatus(1, reachable)
+				status.Reachability.Expected = many
+				status.Conditions[0].Status = allOrNot(reachable == many)
+				if reachable < many {
+					return before(status)
+				}
+				return status
+			}
+			written := play(newThrottle(), found(0), 4*time.Second, 4*time.Second*time.Duration(many+1),
+				func(at time.Duration) *v1alpha1.ExposedAppStatus { return found(int32(at / (4 * time.Second))) })
+			g.Expect(written).To(HaveLen(int(many)))
+			g.Expect(written).To(HaveEach(WithTransform(
+				func(at time.Duration) time.Duration { return at % (4 * time.Second) }, BeZero())))
 		})
 	}
 }
