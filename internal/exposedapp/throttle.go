@@ -35,7 +35,7 @@ const (
 	flapWindow = 30 * time.Second
 	flapGather = 3 * time.Second
 	steadyTime = 5 * time.Second
-	flapPause  = 12 * time.Second
+	flapPause  = 10 * time.Second
 
 	// rewordPause is the least time between two changes of a status by which as
 	// many nodes answer as before, beyond rewordBurst. Changes of messages alone
