@@ -3,11 +3,9 @@ package exposedapp
 import (
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/test/gen"
 	"github.com/exposedapp/exposedapp/test/kstatus"
 )
@@ -69,7 +67,7 @@ func TestConditionsOfTheNodes(t *testing.T) {
 		},
 		"none can answer without a ready pod": {
 			seen: healthy(func(seen *observed) {
-				seen.endpoints = reachability.Endpoints{corev1.IPv4Protocol: {}}
+				seen.endpoints = nil
 				seen.verdicts = []v1alpha1.NodeVerdict{unreachable("a"), unknown("b", "Pending")}
 			}),
 			ready: "False NoReadyEndpoints", available: up, allocated: held, reachable: "False NoReadyEndpoints",

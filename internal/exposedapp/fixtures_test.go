@@ -8,7 +8,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/reachability"
 )
 
 // What the tables start from: an app of three pods on node port 31000, which
@@ -23,7 +22,7 @@ func healthy(changes ...func(*observed)) *observed {
 	seen := &observed{
 		deployment: rolledOut(3),
 		service:    serviceHolding(31000),
-		endpoints:  reachability.Endpoints{corev1.IPv4Protocol: {"a": true}},
+		endpoints:  on("a"),
 		verdicts:   []v1alpha1.NodeVerdict{reachable("a"), reachable("b"), reachable("c")},
 	}
 	for _, change := range changes {

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -56,7 +55,7 @@ func storiesOfLife() map[string]statusStory {
 
 func storiesOfPods() map[string]statusStory {
 	withoutEndpoints := func(seen *observed) {
-		seen.endpoints = reachability.Endpoints{corev1.IPv4Protocol: {}}
+		seen.endpoints = nil
 		seen.verdicts = []v1alpha1.NodeVerdict{because(unreachable("a"), "NoReadyEndpoints", "no pod of the app is ready")}
 	}
 	noneReady := func(deployment *appsv1.Deployment) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -136,20 +137,22 @@ func disputed(nodes []v1alpha1.NodeVerdict) map[netip.Addr]bool {
 // endpointsOf returns the nodes that run a pod which can serve, per IP family,
 // and whether one there is ready.
 func endpointsOf(items []discoveryv1.EndpointSlice) reachability.Endpoints {
-	endpoints := make(reachability.Endpoints, 2)
+	var endpoints reachability.Endpoints
 	for i := range items {
-		family := corev1.IPFamily(items[i].AddressType)
 		for _, endpoint := range items[i].Endpoints {
 			ready := ptr.Deref(endpoint.Conditions.Ready, true)
 			if !ready && !ptr.Deref(endpoint.Conditions.Serving, ready) {
 				continue
 			}
-			if endpoints[family] == nil {
-				endpoints[family] = make(map[string]bool)
+			found := reachability.Endpoint{
+				Family: corev1.IPFamily(items[i].AddressType), Node: ptr.Deref(endpoint.NodeName, ""), Ready: ready,
 			}
-			node := ptr.Deref(endpoint.NodeName, "")
-			endpoints[family][node] = endpoints[family][node] || ready
+			at, known := slices.BinarySearchFunc(endpoints, found, reachability.Endpoint.Compare)
+			if !known {
+				endpoints = slices.Insert(endpoints, at, found)
+			}
+			endpoints[at].Ready = endpoints[at].Ready || ready
 		}
 	}
-	return endpoints
+	return exact(endpoints)
 }

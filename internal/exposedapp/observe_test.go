@@ -23,13 +23,13 @@ func TestEndpoints(t *testing.T) {
 		want   reachability.Endpoints
 		idle   bool // no pod is ready
 	}{
-		"none":                        {want: reachability.Endpoints{}, idle: true},
+		"none":                        {idle: true},
 		"ready":                       {slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(true)})), want: on("a")},
 		"not said, which means ready": {slices: slicesOf("IPv4", endpoint("a", conditions{})), want: on("a")},
 		"not ready":                   {slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(false)})), want: on(), idle: true},
 		"on its way out, still serving": {
 			slices: slicesOf("IPv4", endpoint("a", terminating)),
-			want:   reachability.Endpoints{corev1.IPv4Protocol: {"a": false}}, idle: true,
+			want:   reachability.Endpoints{{Family: corev1.IPv4Protocol, Node: "a"}}, idle: true,
 		},
 		"one on its way out, one ready on the node": {
 			slices: slicesOf("IPv4", endpoint("a", conditions{}), endpoint("a", terminating)), want: on("a"),
@@ -37,13 +37,13 @@ func TestEndpoints(t *testing.T) {
 		"one ready of two on a node": {
 			slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(false)}), endpoint("a", conditions{})), want: on("a"),
 		},
-		"spread over two slices": {
-			slices: append(slicesOf("IPv4", endpoint("a", conditions{})), slicesOf("IPv4", endpoint("b", conditions{}))...),
+		"spread over two slices, in no order": {
+			slices: append(slicesOf("IPv4", endpoint("b", conditions{})), slicesOf("IPv4", endpoint("a", conditions{}))...),
 			want:   on("a", "b"),
 		},
 		"of two families": {
 			slices: append(slicesOf("IPv4", endpoint("a", conditions{})), slicesOf("IPv6", endpoint("b", conditions{}))...),
-			want:   reachability.Endpoints{corev1.IPv4Protocol: {"a": true}, corev1.IPv6Protocol: {"b": true}},
+			want:   append(on("a"), reachability.Endpoint{Family: corev1.IPv6Protocol, Node: "b", Ready: true}),
 		},
 		"on no node": {slices: slicesOf("IPv4", discoveryv1.Endpoint{}), want: on("")},
 	}
@@ -134,12 +134,9 @@ func endpoint(node string, conditions discoveryv1.EndpointConditions) discoveryv
 
 // on returns the IPv4 endpoints on some nodes.
 func on(nodes ...string) reachability.Endpoints {
-	endpoints := reachability.Endpoints{}
+	var endpoints reachability.Endpoints
 	for _, node := range nodes {
-		if endpoints[corev1.IPv4Protocol] == nil {
-			endpoints[corev1.IPv4Protocol] = map[string]bool{}
-		}
-		endpoints[corev1.IPv4Protocol][node] = true
+		endpoints = append(endpoints, reachability.Endpoint{Family: corev1.IPv4Protocol, Node: node, Ready: true})
 	}
 	return endpoints
 }

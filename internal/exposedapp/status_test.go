@@ -235,7 +235,8 @@ func TestListedNodesAreExplained(t *testing.T) {
 		Service: reachability.Service{NodePort: 31000}, ResourceVersion: "1", Known: true, Period: 5 * time.Second,
 		Families: []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol},
 		Endpoints: reachability.Endpoints{
-			corev1.IPv4Protocol: {"node-00": true}, corev1.IPv6Protocol: {"node-00": true},
+			{Family: corev1.IPv4Protocol, Node: "node-00", Ready: true},
+			{Family: corev1.IPv6Protocol, Node: "node-00", Ready: true},
 		},
 	}, now)
 	verdicts, _ := matrix.AppendVerdicts(nil, web, now)

@@ -13,7 +13,7 @@ import (
 // cluster nearly every verdict is one of these.
 func (m *Matrix) plain(app *subject, node *Node, family corev1.IPFamily) (verdict v1alpha1.NodeVerdict, ok bool) {
 	address, found := node.Addresses[family]
-	if !found || len(m.alive) == 1 || len(app.Endpoints[family]) == 0 || excuse(app, node, family) != "" {
+	if !found || len(m.alive) == 1 || !app.Endpoints.servedIn(family) || excuse(app, node, family) != "" {
 		return verdict, false
 	}
 	at := m.sites[address]

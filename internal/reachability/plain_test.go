@@ -28,8 +28,8 @@ func TestPlainSaysWhatJudgeSays(t *testing.T) {
 		Reason: "ConnectionRefused", Message: "raw error", NodePorts: "31000", Addresses: everybody.Addresses,
 	}}
 	all := func(says ...v1alpha1.NodeReachabilityStatus) []v1alpha1.NodeReachabilityStatus { return says }
-	serving := Endpoints{corev1.IPv4Protocol: {"a": true}}
-	ending := Endpoints{corev1.IPv4Protocol: {"a": false}}
+	serving := Endpoints{{Family: corev1.IPv4Protocol, Node: "a", Ready: true}}
+	ending := Endpoints{{Family: corev1.IPv4Protocol, Node: "a"}}
 	for name, c := range map[string]struct {
 		// says is what the observers report, in turns.
 		says      []v1alpha1.NodeReachabilityStatus
@@ -100,7 +100,7 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 	app := (*subject)(nil).follow(App{
 		Service: Service{NodePort: 31000}, ResourceVersion: "7", Period: 5 * time.Second,
 		Families:  []corev1.IPFamily{corev1.IPv4Protocol},
-		Endpoints: Endpoints{corev1.IPv4Protocol: {"a": true}},
+		Endpoints: Endpoints{{Family: corev1.IPv4Protocol, Node: "a", Ready: true}},
 	}, now.Add(-time.Hour))
 	web := types.NamespacedName{Name: "web"}
 	m.apps[web] = app

@@ -20,8 +20,10 @@
 package reachability
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -56,10 +58,23 @@ type Service struct {
 	Probe string
 }
 
-// Endpoints are the nodes that run a pod of an app which can serve, per IP
-// family: true where one is ready, false where one only goes on serving while it
-// is being terminated.
-type Endpoints map[corev1.IPFamily]map[string]bool
+// Endpoints are the nodes that run a pod of an app which can serve, each once per IP
+// family, in the order of Compare.
+type Endpoints []Endpoint
+
+// Endpoint is a node that runs such pods.
+type Endpoint struct {
+	Family corev1.IPFamily
+	Node   string
+	// Ready is whether one of them is ready. They may only go on serving while they are
+	// being terminated.
+	Ready bool
+}
+
+// Compare orders Endpoints by IP family and node.
+func (e Endpoint) Compare(other Endpoint) int {
+	return cmp.Or(cmp.Compare(e.Family, other.Family), cmp.Compare(e.Node, other.Node))
+}
 
 // App is what the operator sees of an app at one time.
 type App struct {
@@ -96,24 +111,22 @@ func (n Node) Equal(other Node) bool {
 
 // Ready tells whether there is a ready pod in any of the families.
 func (e Endpoints) Ready() bool {
-	for family := range e {
-		if e.ReadyIn(family) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(e, func(one Endpoint) bool { return one.Ready })
 }
 
 // ReadyIn tells whether there is a ready pod in a family.
 func (e Endpoints) ReadyIn(family corev1.IPFamily) bool {
-	for _, ready := range e[family] {
-		if ready {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(e, func(one Endpoint) bool { return one.Ready && one.Family == family })
 }
 
-func (e Endpoints) equal(other Endpoints) bool {
-	return maps.EqualFunc(e, other, maps.Equal)
+// servedIn tells whether there is a pod that can serve in a family.
+func (e Endpoints) servedIn(family corev1.IPFamily) bool {
+	return slices.ContainsFunc(e, func(one Endpoint) bool { return one.Family == family })
+}
+
+// on tells whether a node runs a pod that can serve in a family, and whether one of
+// these is ready.
+func (e Endpoints) on(node string, family corev1.IPFamily) (serves, ready bool) {
+	i, serves := slices.BinarySearchFunc(e, Endpoint{Family: family, Node: node}, Endpoint.Compare)
+	return serves, serves && e[i].Ready
 }

@@ -2,6 +2,7 @@ package reachability
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,7 +40,7 @@ func (s *subject) follow(app App, now time.Time) *subject {
 		if !s.Endpoints.Ready() && app.Endpoints.Ready() {
 			next.changed = now
 		}
-		if !s.Endpoints.equal(app.Endpoints) {
+		if !slices.Equal(s.Endpoints, app.Endpoints) {
 			next.moved = now
 		}
 		next.arrived = arrivals(s, app, now)
@@ -54,15 +55,14 @@ func arrivals(before *subject, app App, now time.Time) map[string]time.Time {
 		return nil
 	}
 	arrived := make(map[string]time.Time)
-	for family, nodes := range app.Endpoints {
-		for node, ready := range nodes {
-			switch at, noted := before.arrived[node]; {
-			case !ready:
-			case !before.Endpoints[family][node]:
-				arrived[node] = now
-			case noted && now.Sub(at) < grace:
-				arrived[node] = at
-			}
+	for _, endpoint := range app.Endpoints {
+		_, was := before.Endpoints.on(endpoint.Node, endpoint.Family)
+		switch at, noted := before.arrived[endpoint.Node]; {
+		case !endpoint.Ready:
+		case !was:
+			arrived[endpoint.Node] = now
+		case noted && now.Sub(at) < grace:
+			arrived[endpoint.Node] = at
 		}
 	}
 	return arrived

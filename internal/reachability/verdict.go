@@ -84,7 +84,7 @@ func judge(
 	settled := words.settled(app.moved.Add(words.cycle).Sub(now))
 	if words.excuse != "" {
 		pardon(&verdict, words)
-		if _, serves := app.Endpoints[family][node.Name]; words.excuse == v1alpha1.ReasonNoLocalEndpoint && !serves {
+		if serves, _ := app.Endpoints.on(node.Name, family); words.excuse == v1alpha1.ReasonNoLocalEndpoint && !serves {
 			disclose(&verdict, settled)
 		}
 	} else {
@@ -117,10 +117,10 @@ func attribute(verdict *v1alpha1.NodeVerdict, endpoints Endpoints, settled func(
 	switch {
 	case !answers && !endpoints.ReadyIn(verdict.Family):
 		verdict.Reason, verdict.Message = v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
-	case answers && len(endpoints[verdict.Family]) == 0 && settled():
+	case answers && !endpoints.servedIn(verdict.Family) && settled():
 		verdict.State = v1alpha1.NodeUnreachable
 		verdict.Reason, verdict.Message = v1alpha1.ReasonNotServed, notServed
-	case answers && len(endpoints[verdict.Family]) == 0:
+	case answers && !endpoints.servedIn(verdict.Family):
 		// The answers may be from before the last pod went.
 		verdict.State = v1alpha1.NodeUnknown
 		verdict.Reason, verdict.Message = v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
@@ -168,14 +168,16 @@ func conclude(verdict *v1alpha1.NodeVerdict, words testimony, quiet time.Duratio
 
 // excuse returns why a node is not expected to answer, or nothing.
 func excuse(app *subject, node *Node, family corev1.IPFamily) (reason string) {
-	switch _, addressed := node.Addresses[family]; {
+	_, addressed := node.Addresses[family]
+	_, ready := app.Endpoints.on(node.Name, family)
+	switch {
 	case node.Deleting:
 		return v1alpha1.ReasonNodeDeleting
 	case !node.Ready:
 		return v1alpha1.ReasonNodeNotReady
 	case !addressed:
 		return v1alpha1.ReasonNoAddress
-	case app.local() && !app.Endpoints[family][node.Name]:
+	case app.local() && !ready:
 		return v1alpha1.ReasonNoLocalEndpoint
 	}
 	return ""

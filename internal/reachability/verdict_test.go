@@ -2,6 +2,7 @@ package reachability_test
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -393,7 +394,7 @@ func webApp() reachability.App {
 		Service:         reachability.Service{UID: "web", NodePort: 31000, Families: "IPv4"},
 		ResourceVersion: "100",
 		Families:        []corev1.IPFamily{corev1.IPv4Protocol},
-		Endpoints:       reachability.Endpoints{corev1.IPv4Protocol: {"b": true}},
+		Endpoints:       on(true, "b"),
 		Period:          5 * time.Second,
 	}
 }
@@ -401,11 +402,18 @@ func webApp() reachability.App {
 func local(endpoints ...string) func(*reachability.App) {
 	return func(app *reachability.App) {
 		app.Service.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
-		app.Endpoints = reachability.Endpoints{corev1.IPv4Protocol: {}}
-		for _, name := range endpoints {
-			app.Endpoints[corev1.IPv4Protocol][name] = true
-		}
+		app.Endpoints = on(true, endpoints...)
 	}
+}
+
+// on returns the IPv4 endpoints on some nodes.
+func on(ready bool, nodes ...string) reachability.Endpoints {
+	var endpoints reachability.Endpoints
+	for _, node := range nodes {
+		endpoints = append(endpoints, reachability.Endpoint{Family: corev1.IPv4Protocol, Node: node, Ready: ready})
+	}
+	slices.SortFunc(endpoints, reachability.Endpoint.Compare)
+	return endpoints
 }
 
 // leaving puts a pod that is ready on b, and one that is being terminated on the
@@ -413,14 +421,13 @@ func local(endpoints ...string) func(*reachability.App) {
 func leaving(nodes ...string) func(*reachability.App) {
 	return func(app *reachability.App) {
 		local("b")(app)
-		for _, name := range nodes {
-			app.Endpoints[corev1.IPv4Protocol][name] = false
-		}
+		app.Endpoints = append(app.Endpoints, on(false, nodes...)...)
+		slices.SortFunc(app.Endpoints, reachability.Endpoint.Compare)
 	}
 }
 
 func onlyLeaving(app *reachability.App) {
-	app.Endpoints = reachability.Endpoints{corev1.IPv4Protocol: {"b": false}}
+	app.Endpoints = on(false, "b")
 }
 
 func noEndpoints(app *reachability.App) { app.Endpoints = nil }
