@@ -228,7 +228,10 @@ func (l *loop) startWrite(ctx context.Context, now time.Duration) {
 	status.Probes = l.probes.status()
 	l.pacer.Write(now)
 	l.writing = true
+	patience := l.pacer.Patience()
 	go func() {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
 		err := l.publish(ctx, status)
 		select {
 		case l.written <- err:

@@ -99,7 +99,9 @@ func (b *bubble) Probe(ctx context.Context, target probe.Target) probe.Result {
 	return does.result
 }
 
-func (b *bubble) publish(_ context.Context, status v1alpha1.NodeReachabilityStatus) error {
+func (b *bubble) publish(ctx context.Context, status v1alpha1.NodeReachabilityStatus) error {
+	_, bounded := ctx.Deadline()
+	b.g.Expect(bounded).To(BeTrue(), "no write takes for ever")
 	b.mu.Lock()
 	b.attempts++
 	api := b.api

@@ -15,6 +15,10 @@ const (
 	// a new Service is not reported as pending, and then again as reached.
 	holdTime = 2 * time.Second
 
+	// writeTime is how long a write may take on a small cluster before it counts as
+	// failed.
+	writeTime = 10 * time.Second
+
 	// firstRetry is the pause after a failed write. It doubles, up to the
 	// heartbeat divided by lastRetry.
 	firstRetry = 500 * time.Millisecond
@@ -125,6 +129,13 @@ func (p *Pacer) changeDue(settled bool) time.Duration {
 		return calm
 	}
 	return min(calm, p.urgent+Debounce)
+}
+
+// Patience returns how long a write may take before it counts as failed: the longer, the
+// more agents wait for the same API server. To give up what it was about to do would
+// only have it do that again.
+func (p *Pacer) Patience() time.Duration {
+	return writeTime + p.crowded()/2
 }
 
 // Write begins a write at now.

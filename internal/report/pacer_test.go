@@ -94,3 +94,12 @@ func TestPacerBegins(t *testing.T) {
 	pacer.Restart(0)
 	g.Expect(pacer.Begun()).To(BeFalse())
 }
+
+func TestPacerPatience(t *testing.T) {
+	g := NewWithT(t)
+	p := report.NewPacer(func() float64 { return 0.5 })
+	g.Expect(p.Patience()).To(Equal(10 * time.Second))
+	p.Follow(0, 300*time.Second)
+	// By default the API server has a request wait for 15 seconds, and cuts it off after 60.
+	g.Expect(p.Patience()).To(And(BeNumerically(">", 30*time.Second), BeNumerically("<", 60*time.Second)))
+}

@@ -21,10 +21,7 @@ import (
 
 const (
 	// fleetWriters is how many reports are written at a time.
-	fleetWriters = 64
-
-	// writeTimeout is how long a write may take, as an agent has it.
-	writeTimeout = 10 * time.Second
+	fleetWriters = 512
 
 	// explained is of how many apps an agent gathers evidence.
 	explained = 64
@@ -32,9 +29,10 @@ const (
 
 // writing is a report to be written.
 type writing struct {
-	agent  *simulated
-	node   string
-	status v1alpha1.NodeReachabilityStatus
+	agent    *simulated
+	node     string
+	status   v1alpha1.NodeReachabilityStatus
+	patience time.Duration
 }
 
 // startWrite has the report of an agent written.
@@ -47,7 +45,7 @@ func (f *fleetActor) startWrite(a *simulated, now time.Duration) {
 	status.Probes = f.statistics(a, now)
 	a.pacer.Write(now)
 	a.writing, a.turned = true, false
-	f.jobs <- writing{a, a.node.name, status}
+	f.jobs <- writing{a, a.node.name, status, a.pacer.Patience()}
 }
 
 // write writes one report after the other, each as the agent of its node.
@@ -67,7 +65,7 @@ func (f *fleetActor) write(ctx context.Context) error {
 }
 
 func (f *fleetActor) apply(ctx context.Context, job writing) error {
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, onNode{}, job.node), writeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, onNode{}, job.node), job.patience)
 	defer cancel()
 	return f.client.ApplyStatus(ctx, job.node, job.status)
 }

@@ -1,7 +1,8 @@
 // Package manifests proves what config/ promises, against a real API server:
 // that it applies and applies again without a change, that each program may do
 // what it needs and nothing else, that an agent can speak for its own node only,
-// and that the pods meet the restricted Pod Security level.
+// that thousands of them do not keep the operator waiting, and that the pods meet the
+// restricted Pod Security level.
 package manifests
 
 import (
