@@ -26,12 +26,12 @@ const (
 	wordsPerSecond = 20
 	wordsBurst     = 100
 
-	// An app of which fewer nodes answer is told of at once. If it got better more
-	// than flaps times within flapWindow, it flaps, until it gets no worse for as long: a
+	// An app of which fewer nodes answer is told of at once. If it recovered more than
+	// flaps times within flapWindow, it flaps, until it gets no worse for as long: a
 	// condition that becomes True has to stay so for steadyTime before that is told, and
-	// what makes none True, and ends that of none, is told every flapPause. What gets
-	// better within flapGather, node by node, did so once.
-	flaps      = 4
+	// what makes none True, and ends that of none, is told every flapPause. It recovers
+	// where more nodes answer again after it got worse, and within flapGather once.
+	flaps      = 3
 	flapWindow = 30 * time.Second
 	flapGather = 3 * time.Second
 	steadyTime = 5 * time.Second
@@ -61,15 +61,13 @@ type turn struct {
 	// among those that change nothing else.
 	at    time.Time
 	words bool
-	// better is whether more nodes answer than the status says, and recoveries are when
-	// that began, in the last flapWindow.
-	better     bool
-	recoveries []time.Time
 	// answers is how many nodes were last found to answer, fell whether these became
-	// fewer since the last recovery, and worse when they last did, of an app that flaps.
-	answers int32
-	fell    bool
-	worse   time.Time
+	// fewer since the last recovery, recoveries are those in the last flapWindow, and
+	// worse is when nodes last became fewer, of an app that flaps.
+	answers    int32
+	fell       bool
+	recoveries []time.Time
+	worse      time.Time
 	// turned is since when a condition would be True that is not in the status, and
 	// written when that was last written.
 	turned, written time.Time
@@ -92,7 +90,7 @@ func (t *throttle) wait(
 	defer t.mu.Unlock()
 	app := t.apps[key]
 	if app == nil {
-		app = &turn{rewords: rate.NewLimiter(rate.Every(rewordPause), rewordBurst)}
+		app = &turn{rewords: rate.NewLimiter(rate.Every(rewordPause), rewordBurst), answers: answering(next)}
 		t.apps[key] = app
 	}
 	change := answering(next) - answering(before)
@@ -130,7 +128,7 @@ func (t *throttle) wait(
 
 // wrote takes note that the status is written.
 func (a *turn) wrote(now time.Time) {
-	a.at, a.turned, a.better, a.written = time.Time{}, time.Time{}, false, now
+	a.at, a.turned, a.written = time.Time{}, time.Time{}, now
 }
 
 // turn gives an app its turn among all that have something to tell, or words alone.
@@ -182,18 +180,18 @@ func (a *turn) follow(answers int32, better, turns bool, now time.Time) {
 	for len(a.recoveries) > 0 && now.Sub(a.recoveries[0]) > flapWindow {
 		a.recoveries = a.recoveries[1:]
 	}
-	a.fell = a.fell || answers < a.answers
-	// What gets better bit by bit goes one way.
-	if n := len(a.recoveries); better && !a.better && a.fell && (n == 0 || now.Sub(a.recoveries[n-1]) >= flapGather) {
+	n := len(a.recoveries)
+	if a.fell && answers > a.answers && (n == 0 || now.Sub(a.recoveries[n-1]) >= flapGather) {
 		a.recoveries, a.fell = append(a.recoveries, now), false
 	}
+	a.fell = a.fell || answers < a.answers
 	switch {
 	case len(a.recoveries) > flaps, a.flaps() && answers < a.answers:
 		a.worse = now
 	case now.Sub(a.worse) > flapWindow:
 		a.worse = time.Time{}
 	}
-	a.better, a.answers = better, answers
+	a.answers = answers
 	switch {
 	case !better || !turns:
 		a.turned = time.Time{}
