@@ -3,6 +3,7 @@ package exposedapp
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,8 +14,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// nodePortIndex finds Services by the node ports that they hold, and
-// ExposedApps by the one that they ask for.
+// nodePortIndex finds ExposedApps by the node port that they ask for.
 const nodePortIndex = "nodePort"
 
 // wantedPort returns the node port to ask for, 0 for any. A port that was
@@ -75,17 +75,19 @@ func (r *Reconciler) refusedService(
 	return refused("Service", err)
 }
 
-// portTaken names the holder of a node port. A holder that is on its way out
-// needs no human.
+// portTaken names the holder of a node port, which it looks for among all Services: an
+// index would take half a KiB for each, and this is seldom asked. A holder that is on its
+// way out needs no human.
 func (r *Reconciler) portTaken(ctx context.Context, app *v1alpha1.ExposedApp, nodePort int32) *refusal {
 	const wayOut = "free it there, set spec.nodePort to another port, or leave it out to have one picked"
 	var services corev1.ServiceList
-	if err := r.Client.List(ctx, &services, holding(nodePort), client.DisableReadYourWritesConsistency); err != nil {
+	if err := r.Client.List(ctx, &services, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
 		return refused("Service", fmt.Errorf("look up who holds node port %d: %w", nodePort, err))
 	}
 	for i := range services.Items {
 		holder := &services.Items[i]
-		if holder.Namespace == app.Namespace && holder.Name == app.Name {
+		own := holder.Namespace == app.Namespace && holder.Name == app.Name
+		if own || !slices.Contains(heldPorts(holder), nodePort) {
 			continue
 		}
 		if r.leaving(ctx, holder) {
@@ -130,7 +132,8 @@ func (r *Reconciler) leaving(ctx context.Context, service *corev1.Service) bool 
 // port: of two, the older has it.
 func (r *Reconciler) olderClaim(ctx context.Context, app *v1alpha1.ExposedApp, nodePort int32) *refusal {
 	var rivals v1alpha1.ExposedAppList
-	if err := r.Client.List(ctx, &rivals, holding(nodePort), client.DisableReadYourWritesConsistency); err != nil {
+	if err := r.Client.List(ctx, &rivals, client.MatchingFields{nodePortIndex: strconv.Itoa(int(nodePort))},
+		client.DisableReadYourWritesConsistency); err != nil {
 		return refused("Service", fmt.Errorf("look up who asks for node port %d: %w", nodePort, err))
 	}
 	for i := range rivals.Items {
@@ -155,11 +158,7 @@ func older(a, b *v1alpha1.ExposedApp) bool {
 	return a.Namespace+"/"+a.Name < b.Namespace+"/"+b.Name
 }
 
-func holding(nodePort int32) client.MatchingFields {
-	return client.MatchingFields{nodePortIndex: strconv.Itoa(int(nodePort))}
-}
-
-func indexServicePorts(object client.Object) []string {
+func servicePorts(object client.Object) []string {
 	var keys []string
 	if service, ok := object.(*corev1.Service); ok {
 		for _, nodePort := range heldPorts(service) {

@@ -34,7 +34,6 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 		field   string
 		extract client.IndexerFunc
 	}{
-		{&corev1.Service{}, nodePortIndex, indexServicePorts},
 		{&v1alpha1.ExposedApp{}, nodePortIndex, indexClaimedPort},
 		{&discoveryv1.EndpointSlice{}, serviceIndex, indexService},
 	} {
@@ -111,7 +110,7 @@ func (r *Reconciler) rivals() handler.EventHandler {
 // claimants wakes the ExposedApps that ask for a node port which a Service held
 // and no longer does.
 func (r *Reconciler) claimants() handler.EventHandler {
-	return onRelease(indexServicePorts, r.enqueueClaimants)
+	return onRelease(servicePorts, r.enqueueClaimants)
 }
 
 // onRelease handles the events by which an object loses node ports.
