@@ -23,7 +23,7 @@ const (
 	// such a bound as well: what concerns every app stands in the statuses, and is not
 	// worth several writes more for each. Those of type Normal leave warningBurst for
 	// Warnings.
-	eventsPerSecond = 20
+	eventsPerSecond = 10
 	eventBurst      = 400
 	warningBurst    = 200
 )
