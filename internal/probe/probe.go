@@ -110,9 +110,11 @@ func (p *Prober) Probe(ctx context.Context, target Target) Result {
 	if failure != nil {
 		return *failure
 	}
-	// Read on so that the server can finish; what comes does not matter.
-	_ = conn.SetReadDeadline(time.Now().Add(drainTime))
-	_, _ = b.answer.Discard(bufferSize)
+	if !complete(b.answer) {
+		// Read on so that the server can finish; what comes does not matter.
+		_ = conn.SetReadDeadline(time.Now().Add(drainTime))
+		_, _ = b.answer.Discard(bufferSize)
+	}
 	return resultOfStatus(code)
 }
 
@@ -170,6 +172,23 @@ func readStatus(answer *bufio.Reader) (int, *Result) {
 		informational = true
 	}
 	return 0, &Result{Reason: ProtocolError, Message: "too many informational answers"}
+}
+
+// complete tells whether all of an answer is here, by what its head, which follows, says
+// of its length. Most are: to wait for their end as well takes a tenth of a probe.
+func complete(answer *bufio.Reader) bool {
+	rest, _ := answer.Peek(answer.Buffered())
+	head, body, ended := bytes.Cut(rest, []byte("\r\n\r\n"))
+	if !ended {
+		return false
+	}
+	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
+		if name, value, _ := bytes.Cut(line, []byte(":")); bytes.EqualFold(name, []byte("Content-Length")) {
+			length, err := strconv.Atoi(string(bytes.TrimSpace(value)))
+			return err == nil && len(body) >= length
+		}
+	}
+	return false
 }
 
 // statusCode returns the code of a status line such as HTTP/1.1 200 OK.

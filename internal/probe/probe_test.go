@@ -149,6 +149,33 @@ func TestProbeMeetsOddPeers(t *testing.T) {
 	}
 }
 
+// TestProbeLetsAnAnswerEnd: a server that takes its time gets all of it out, whatever its
+// head says of its length.
+func TestProbeLetsAnAnswerEnd(t *testing.T) {
+	for name, parts := range map[string][]string{
+		"of a length":      {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe", "llo"},
+		"of none":          {"HTTP/1.1 200 OK\r\n\r\nhe", "llo"},
+		"of one like none": {"HTTP/1.1 200 OK\r\nContent-Length: 2x\r\n\r\nhe", "llo"},
+		"a head in parts":  {"HTTP/1.1 200 OK\r\nContent-Length: 0", "5\r\n\r\nhello"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, ends := NewWithT(t), make(chan error, 1)
+			address := listen(t, "127.0.0.1:0", func(conn *net.TCPConn) {
+				var failed error
+				for _, part := range parts {
+					_, err := io.WriteString(conn, part)
+					failed = errors.Join(failed, err)
+					// As long as a reset takes to come, and far less than a probe waits.
+					time.Sleep(2 * time.Millisecond)
+				}
+				ends <- failed
+			})
+			g.Expect(dial(t, address, "/")).To(Equal(probe.Result{}))
+			g.Expect(<-ends).NotTo(HaveOccurred())
+		})
+	}
+}
+
 func TestProbeIPv6(t *testing.T) {
 	g := NewWithT(t)
 	address := listen(t, "[::1]:0", answer("HTTP/1.1 200 OK\r\n\r\n"))
