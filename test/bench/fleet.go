@@ -40,6 +40,10 @@ func clusterOf(ctx context.Context, b *bench, nodes, apps int, spread time.Durat
 	if err := s.calm(ctx); err != nil {
 		return err
 	}
+	// Before there is trouble, in which observers are asked to look again.
+	if err := s.join(ctx); err != nil {
+		return err
+	}
 	troubles := s.troubles()
 	for _, t := range troubles[:pick(b, len(troubles), 1)] {
 		if err := s.endure(ctx, t); err != nil {
@@ -51,10 +55,7 @@ func clusterOf(ctx context.Context, b *bench, nodes, apps int, spread time.Durat
 		return err
 	}
 	b.report(b.name+"_operator_resident_end_mib", "MiB", resident/(1<<20))
-	if err := s.sizes(); err != nil {
-		return err
-	}
-	return s.join(ctx)
+	return s.sizes()
 }
 
 // probesPerApp works out how many probes all agents make of one app, at several
