@@ -60,22 +60,31 @@ func (p dialPlan) client() *http.Client {
 	}
 }
 
-// fetch makes the request that the agent makes, and reads the status.
-func (p dialPlan) fetch(ctx context.Context, client *http.Client, url string) error {
+// get makes the request that the agent makes. Any status but 200 is an error.
+func (p dialPlan) get(ctx context.Context, client *http.Client, url string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.Header.Set("User-Agent", p.UserAgent)
 	request.Header.Set("Accept", "*/*")
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", url, response.Status)
+		return nil, errors.Join(fmt.Errorf("%s: %s", url, response.Status), response.Body.Close())
 	}
-	return errors.Join(err, response.Body.Close())
+	return response, nil
+}
+
+// fetch makes the request and reads the status alone.
+func (p dialPlan) fetch(ctx context.Context, client *http.Client, url string) error {
+	response, err := p.get(ctx, client, url)
+	if err != nil {
+		return err
+	}
+	return response.Body.Close()
 }
 
 // dialInLoop makes one request after the other, each at its turn.
@@ -102,7 +111,7 @@ func dialInLoop(ctx context.Context, arguments []string) error {
 	}
 }
 
-// dialInGoroutines has a goroutine, a ticker and a client for each target.
+// dialInGoroutines has a goroutine and a ticker for each target.
 func dialInGoroutines(ctx context.Context, arguments []string) error {
 	plan, err := readDialPlan(arguments)
 	if err != nil {
@@ -117,14 +126,13 @@ func dialInGoroutines(ctx context.Context, arguments []string) error {
 
 // dialRegularly makes requests of one target from its turn on.
 func (p dialPlan) dialRegularly(ctx context.Context, turn dialTurn) error {
-	client := p.client()
 	if sleep(ctx, turn.turn) != nil {
 		return nil
 	}
 	ticker := time.NewTicker(p.Period)
 	defer ticker.Stop()
 	for {
-		if err := p.fetch(ctx, client, turn.url); err != nil && ctx.Err() == nil {
+		if err := p.examine(ctx, turn.url); err != nil && ctx.Err() == nil {
 			return err
 		}
 		select {
