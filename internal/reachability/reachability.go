@@ -130,3 +130,8 @@ func (e Endpoints) on(node string, family corev1.IPFamily) (serves, ready bool) 
 	i, serves := slices.BinarySearchFunc(e, Endpoint{Family: family, Node: node}, Endpoint.Compare)
 	return serves, serves && e[i].Ready
 }
+
+func (e Endpoints) readyOn(node string, family corev1.IPFamily) bool {
+	_, ready := e.on(node, family)
+	return ready
+}

@@ -56,10 +56,9 @@ func arrivals(before *subject, app App, now time.Time) map[string]time.Time {
 	}
 	arrived := make(map[string]time.Time)
 	for _, endpoint := range app.Endpoints {
-		_, was := before.Endpoints.on(endpoint.Node, endpoint.Family)
 		switch at, noted := before.arrived[endpoint.Node]; {
 		case !endpoint.Ready:
-		case !was:
+		case !before.Endpoints.readyOn(endpoint.Node, endpoint.Family):
 			arrived[endpoint.Node] = now
 		case noted && now.Sub(at) < grace:
 			arrived[endpoint.Node] = at

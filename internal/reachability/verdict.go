@@ -168,16 +168,14 @@ func conclude(verdict *v1alpha1.NodeVerdict, words testimony, quiet time.Duratio
 
 // excuse returns why a node is not expected to answer, or nothing.
 func excuse(app *subject, node *Node, family corev1.IPFamily) (reason string) {
-	_, addressed := node.Addresses[family]
-	_, ready := app.Endpoints.on(node.Name, family)
-	switch {
+	switch _, addressed := node.Addresses[family]; {
 	case node.Deleting:
 		return v1alpha1.ReasonNodeDeleting
 	case !node.Ready:
 		return v1alpha1.ReasonNodeNotReady
 	case !addressed:
 		return v1alpha1.ReasonNoAddress
-	case app.local() && !ready:
+	case app.local() && !app.Endpoints.readyOn(node.Name, family):
 		return v1alpha1.ReasonNoLocalEndpoint
 	}
 	return ""
