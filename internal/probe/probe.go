@@ -175,7 +175,7 @@ func readStatus(answer *bufio.Reader) (int, *Result) {
 }
 
 // complete tells whether all of an answer is here, by what its head, which follows, says
-// of its length. Most are: to wait for their end as well takes a tenth of a probe.
+// of its length. Of most there is no more to wait for than their end.
 func complete(answer *bufio.Reader) bool {
 	rest, _ := answer.Peek(answer.Buffered())
 	head, body, ended := bytes.Cut(rest, []byte("\r\n\r\n"))
