@@ -78,9 +78,11 @@ func (r *report) excepts(address netip.Addr) bool {
 	return slices.ContainsFunc(r.failures, at) || slices.ContainsFunc(r.pending, at)
 }
 
-// reopen has asked anew what the observers of the addresses of a report say.
+// reopen has asked anew what the observers of the addresses of a report say, and
+// whether they may be heard.
 func (m *Matrix) reopen(addresses []netip.Addr) {
 	for _, address := range addresses {
+		m.reexamine(address)
 		if site := m.sites[address]; site != nil {
 			site.agreed = nil
 		}

@@ -1,9 +1,14 @@
 package reachability_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 )
 
@@ -36,6 +41,51 @@ func BenchmarkVerdicts(b *testing.B) {
 			for b.Loop() {
 				if verdicts, _ = matrix.AppendVerdicts(verdicts[:0], web, later); len(verdicts) != size {
 					b.Fatalf("%d verdicts", len(verdicts))
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkReturn judges apps that all failed everywhere and come back, one after the
+// other, each with another report folded in: of some agents, which found so many apps to
+// answer.
+func BenchmarkReturn(b *testing.B) {
+	const size, first, last = 5000, 30000, 32767
+	for _, c := range []struct{ told, answer float64 }{{0.02, 0.02}, {0.5, 0.5}, {0.98, 0.5}, {0.98, 0.98}} {
+		b.Run(fmt.Sprintf("told=%g/answer=%g", c.told, c.answer), func(b *testing.B) {
+			random := rand.New(rand.NewPCG(1, 2))
+			write := func(_ int, report *v1alpha1.NodeReachability) {
+				tells := random.Float64() < c.told
+				report.Status.NodePorts = fmt.Sprintf("%d-%d", first, last)
+				for _, address := range report.Status.Addresses {
+					var refused []uint16
+					for port := uint16(first); port <= last; port++ {
+						if !tells || random.Float64() >= c.answer {
+							refused = append(refused, port)
+						}
+					}
+					report.Status.Failures = append(report.Status.Failures, v1alpha1.ProbeFailure{
+						Reason: v1alpha1.ReasonConnectionRefused, Message: "raw error",
+						NodePorts: nodeport.Of(refused...).Coarsen(64).String(), Addresses: []string{address},
+					})
+				}
+			}
+			matrix, news := cluster(b, size, write), clusterReports(size, write)
+			apps := make([]types.NamespacedName, 0, last-first+1)
+			for port := int32(first); port <= last; port++ {
+				app, name := webApp(), types.NamespacedName{Namespace: "default", Name: fmt.Sprint(port)}
+				app.Service.NodePort = port
+				matrix.Observe(name, app, start)
+				apps = append(apps, name)
+			}
+			var verdicts []v1alpha1.NodeVerdict
+			for i := 0; b.Loop(); i++ {
+				if verdicts, _ = matrix.AppendVerdicts(verdicts[:0], apps[i%len(apps)], later); len(verdicts) != size {
+					b.Fatalf("%d verdicts", len(verdicts))
+				}
+				if _, err := matrix.Report(news[i%size], later); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})

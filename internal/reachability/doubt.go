@@ -45,13 +45,13 @@ func (m *Matrix) disagree(open *doubt, app *subject, address netip.Addr, observe
 			entry.asked.covers(address, app.Service.NodePort):
 			// An earlier operator asked already.
 			open.asked[observer] = question{at: now, answered: now}
-			m.epoch++
+			m.reconsider(address)
 		case !found:
 			m.ask(open, observer, now)
 		case asked.answered.IsZero() && m.looked(app, open, observer):
 			asked.answered = now
 			open.asked[observer] = asked
-			m.epoch++
+			m.reconsider(address)
 		}
 	}
 }

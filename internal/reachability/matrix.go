@@ -52,9 +52,6 @@ type Matrix struct {
 
 	// deaf is since when no report can come, zero while one can.
 	deaf time.Time
-
-	// epoch counts what may make an observer suspect or clear it.
-	epoch int
 }
 
 // entry is an observer's report and when it came.
@@ -79,6 +76,8 @@ type entry struct {
 	turn     time.Duration
 	stale    bool
 	standing standing
+	// disputed is on how many of the addresses there is a doubt.
+	disputed int
 	view     view
 }
 
@@ -126,7 +125,7 @@ func (m *Matrix) Observe(key types.NamespacedName, app App, now time.Time) {
 	defer m.mu.Unlock()
 	before := m.apps[key]
 	if before == nil || before.Service != app.Service {
-		m.epoch++
+		m.reexamineAll()
 		m.releaseAll(before)
 	}
 	m.apps[key] = before.follow(app, now)
@@ -136,7 +135,7 @@ func (m *Matrix) Observe(key types.NamespacedName, app App, now time.Time) {
 func (m *Matrix) Forget(key types.NamespacedName) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.epoch++
+	m.reexamineAll()
 	m.releaseAll(m.apps[key])
 	delete(m.apps, key)
 }
@@ -193,7 +192,6 @@ func (m *Matrix) Expire(now time.Time) []types.NamespacedName {
 		}
 		entry.stale = true
 		m.reopen(entry.addresses)
-		m.epoch++
 	}
 	keys := make([]types.NamespacedName, 0, len(touched))
 	for key := range touched {
@@ -278,7 +276,6 @@ func ownAddresses(object *v1alpha1.NodeReachability) (own []netip.Addr) {
 }
 
 func (m *Matrix) replace(observer string, before, next *entry) {
-	m.epoch++
 	byName := func(e *entry, name string) int { return strings.Compare(e.name, name) }
 	if before != nil {
 		m.reopen(before.addresses)
@@ -301,6 +298,9 @@ func (m *Matrix) replace(observer string, before, next *entry) {
 	m.reports[observer] = next
 	m.reopen(next.addresses)
 	for _, address := range next.addresses {
+		if m.doubted[address] > 0 {
+			next.disputed++
+		}
 		i, _ := slices.BinarySearchFunc(m.observers[address], observer, byName)
 		m.observers[address] = slices.Insert(m.observers[address], i, next)
 	}

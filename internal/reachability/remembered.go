@@ -40,7 +40,9 @@ func (m *Matrix) openDoubt(app *subject, address netip.Addr, now time.Time) *dou
 	}
 	open := &doubt{began: now, asked: make(map[string]question)}
 	app.doubts[address] = open
-	m.doubted[address]++
+	if m.doubted[address]++; m.doubted[address] == 1 {
+		m.dispute(address, 1)
+	}
 	return open
 }
 
@@ -51,6 +53,16 @@ func (m *Matrix) closeDoubt(app *subject, address netip.Addr) {
 	delete(app.doubts, address)
 	if m.doubted[address]--; m.doubted[address] == 0 {
 		delete(m.doubted, address)
+		m.dispute(address, -1)
+	}
+	m.reconsider(address)
+}
+
+// dispute has the observers of an address know of how many addresses more, or fewer,
+// there is a doubt.
+func (m *Matrix) dispute(address netip.Addr, more int) {
+	for _, entry := range m.observers[address] {
+		entry.disputed += more
 	}
 }
 

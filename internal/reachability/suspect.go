@@ -12,9 +12,11 @@ import (
 // to be the problem. With one, it may as well be what is between the two.
 const enough = 2
 
-// standing is whether an observer may be heard, as of an epoch.
+// standing is whether an observer may be heard.
 type standing struct {
-	epoch int
+	// examined is whether that was found out yet: not since another report came on any
+	// address that the observer dials.
+	examined bool
 	// isolated: it reaches no other node on any node port, while others claim to
 	// reach enough of them.
 	isolated bool
@@ -24,16 +26,39 @@ type standing struct {
 
 // standingOf tells whether an observer may be heard. One that reaches no other
 // node, where others do, is itself the problem.
-func (m *Matrix) standingOf(observer string) standing {
-	entry := m.reports[observer]
-	if entry.standing.epoch != m.epoch {
-		entry.standing = m.examine(observer, entry)
-		entry.standing.epoch = m.epoch
+func (m *Matrix) standingOf(e *entry) standing {
+	if !e.standing.examined {
+		e.standing = m.examine(e)
+		e.standing.examined = true
 	}
-	return entry.standing
+	return e.standing
 }
 
-func (m *Matrix) examine(observer string, e *entry) standing {
+// reexamine has it found out anew which observers of an address may be heard.
+func (m *Matrix) reexamine(address netip.Addr) {
+	for _, entry := range m.observers[address] {
+		entry.standing = standing{}
+	}
+}
+
+// reexamineAll does so with all observers.
+func (m *Matrix) reexamineAll() {
+	for _, entry := range m.reports {
+		entry.standing = standing{}
+	}
+}
+
+// reconsider has it found out anew which isolated observers of an address are
+// contradicted.
+func (m *Matrix) reconsider(address netip.Addr) {
+	for _, entry := range m.observers[address] {
+		if entry.standing.isolated {
+			entry.standing = standing{}
+		}
+	}
+}
+
+func (m *Matrix) examine(e *entry) standing {
 	var contested []netip.Addr
 	for _, address := range e.addresses {
 		switch {
@@ -48,11 +73,14 @@ func (m *Matrix) examine(observer string, e *entry) standing {
 		return standing{}
 	}
 	claimed, confirmed := make(map[string]bool), make(map[string]bool)
-	for _, app := range m.apps {
-		for _, address := range contested {
-			if app.dialledOn(address) && e.about(address, app) == failed {
-				m.objections(observer, app, address, claimed, confirmed)
-			}
+	for _, address := range contested {
+		owner := m.ownerOf(address)
+		claims, confirms := m.objections(e, address, owner)
+		if claims {
+			claimed[owner] = true
+		}
+		if confirms {
+			confirmed[owner] = true
 		}
 	}
 	return standing{isolated: len(claimed) >= enough, contradicted: len(confirmed) >= enough}
@@ -68,27 +96,40 @@ func (m *Matrix) reaches(e *entry, address netip.Addr) bool {
 	return false
 }
 
-// objections adds the node of an address to claimed, where another observer
-// reaches the app there, and to confirmed, where that is newer than the
-// disagreement.
-func (m *Matrix) objections(
-	observer string, app *subject, address netip.Addr, claimed, confirmed map[string]bool,
-) {
-	owner := address.String()
-	for _, other := range m.observers[address] {
-		if slices.Contains(other.own, address) {
-			owner = other.name
+// ownerOf returns the node that has an address, or the address where its agent says
+// nothing.
+func (m *Matrix) ownerOf(address netip.Addr) string {
+	for _, entry := range m.observers[address] {
+		if slices.Contains(entry.own, address) {
+			return entry.name
 		}
 	}
-	for _, other := range m.observers[address] {
-		if other.about(address, app) != reached || other.name == observer || other.name == owner {
+	return address.String()
+}
+
+// objections tells whether another observer than the owner of an address reaches an app
+// there that this one does not, and whether that is newer than the disagreement.
+func (m *Matrix) objections(e *entry, address netip.Addr, owner string) (claims, confirms bool) {
+	for _, app := range m.apps {
+		open := app.doubts[address]
+		if claims && open == nil || !app.dialledOn(address) || e.about(address, app) != failed {
 			continue
 		}
-		claimed[owner] = true
-		if app.doubts[address].confirmed(other.name) {
-			confirmed[owner] = true
+		for _, other := range m.observers[address] {
+			if other.name == e.name || other.name == owner ||
+				claims && !open.confirmed(other.name) || other.about(address, app) != reached {
+				continue
+			}
+			claims = true
+			if open.confirmed(other.name) {
+				return true, true
+			}
+		}
+		if claims && m.doubted[address] == 0 {
+			return true, false
 		}
 	}
+	return claims, false
 }
 
 // hearing is how long the word of an isolated observer is not held against a

@@ -53,6 +53,7 @@ type testimony struct {
 // statement is one observer's failure.
 type statement struct {
 	observer string
+	by       *entry
 	*exception
 	since time.Time
 }
@@ -98,7 +99,7 @@ func (m *Matrix) words(
 		case reached:
 			words.reached = append(words.reached, observer)
 		case failed:
-			words.failed = append(words.failed, statement{observer: observer, exception: failure})
+			words.failed = append(words.failed, statement{observer: observer, by: entry, exception: failure})
 		case silent:
 			words.silent = append(words.silent, observer)
 		}
@@ -124,10 +125,11 @@ func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now t
 	}
 	open := app.doubts[address]
 	words.failed = slices.DeleteFunc(words.failed, func(failure statement) bool {
-		if words.selfOnly {
+		if words.selfOnly || open == nil && failure.by.disputed < enough {
+			// Nobody contradicts it. To find out more takes a look at all apps.
 			return false
 		}
-		standing := m.standingOf(failure.observer)
+		standing := m.standingOf(failure.by)
 		if standing.isolated && standing.contradicted {
 			words.aside = append(words.aside, failure.observer)
 			return true
@@ -135,7 +137,7 @@ func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now t
 		if !standing.isolated || open == nil {
 			return false
 		}
-		left := open.began.Add(m.reports[failure.observer].hearing()).Sub(now)
+		left := open.began.Add(failure.by.hearing()).Sub(now)
 		if left > 0 {
 			words.wait(left)
 		}
