@@ -63,6 +63,11 @@ func (s Set) Len() int {
 	return n
 }
 
+// Ranges returns the number of ranges, of which each takes four bytes.
+func (s Set) Ranges() int {
+	return len(s.spans)
+}
+
 // Equal tells whether s and o have the same ports.
 func (s Set) Equal(o Set) bool {
 	return slices.Equal(s.spans, o.spans)

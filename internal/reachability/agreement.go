@@ -19,18 +19,23 @@ type site struct {
 	agreed *agreement
 }
 
-// agreement is that all observers of an address reach the same node ports there.
-// Thousands of apps are judged on thousands of nodes, and nearly all of them by
-// nothing else.
+// agreement is what all observers of an address say alike of its node ports. Thousands
+// of apps are judged on thousands of nodes, and nearly all of them by nothing else.
 type agreement struct {
 	// node is the one whose own word does not count.
 	node string
-	// observers is how many there are, 0 where they do not agree.
+	// observers is how many there are.
 	observers int
-	nodePorts nodeport.Set
+	// reached and failed are the node ports of which all say so.
+	reached, failed nodeport.Set
 	// version is the oldest that any of them covers.
 	version string
 }
+
+// agreedRanges is how many ranges of node ports there may be in an agreement. There is
+// one for each of thousands of addresses, and where the ports are so scattered it would
+// take more memory than it saves time.
+const agreedRanges = 128
 
 // agreement returns what all observers of a node's address say.
 func (m *Matrix) agreement(node string, at *site) *agreement {
@@ -46,19 +51,59 @@ func (m *Matrix) agree(node string, address netip.Addr) *agreement {
 		if !entry.heardOn(node) {
 			continue
 		}
+		reached, failed := entry.outcome(address)
 		if agreed.observers == 0 {
-			agreed.nodePorts, agreed.version = entry.nodePorts, entry.version
+			agreed.reached, agreed.failed, agreed.version = reached, failed, entry.version
 		}
 		order, err := resourceversion.CompareResourceVersion(entry.version, agreed.version)
-		if err != nil || entry.excepts(address) || !entry.nodePorts.Equal(agreed.nodePorts) {
+		if err != nil {
 			return &agreement{node: node}
 		}
 		if order < 0 {
 			agreed.version = entry.version
 		}
+		agreed.reached, agreed.failed = both(agreed.reached, reached), both(agreed.failed, failed)
 		agreed.observers++
 	}
+	agreed.reached, agreed.failed = handy(agreed.reached), handy(agreed.failed)
 	return agreed
+}
+
+// outcome returns the node ports that a report says are reached at an address, and those that
+// it says are not. Of the rest it says nothing.
+func (r *report) outcome(address netip.Addr) (reached, failed nodeport.Set) {
+	failed = exceptedAt(r.failures, address).Intersect(r.nodePorts)
+	reached = r.nodePorts
+	if missing := failed.Union(exceptedAt(r.pending, address)); !missing.IsEmpty() {
+		reached = reached.Minus(missing)
+	}
+	return reached, failed
+}
+
+// exceptedAt returns the node ports of exceptions at an address.
+func exceptedAt(exceptions []exception, address netip.Addr) (nodePorts nodeport.Set) {
+	for i := range exceptions {
+		if slices.Contains(exceptions[i].addresses, address) {
+			nodePorts = nodePorts.Union(exceptions[i].nodePorts)
+		}
+	}
+	return nodePorts
+}
+
+// both returns the node ports that are in a and in b: a itself, if these are the same.
+func both(a, b nodeport.Set) nodeport.Set {
+	if a.Equal(b) {
+		return a
+	}
+	return a.Intersect(b)
+}
+
+// handy returns no node ports in place of too many ranges of them.
+func handy(nodePorts nodeport.Set) nodeport.Set {
+	if nodePorts.Ranges() > agreedRanges {
+		return nodeport.Set{}
+	}
+	return nodePorts
 }
 
 // heardOn tells whether an observer's word on a node counts, in a cluster of more
@@ -67,15 +112,12 @@ func (e *entry) heardOn(node string) bool {
 	return e.alive && !e.stale && e.name != node
 }
 
-// reaches tells whether all observers reach an app.
-func (a *agreement) reaches(app *subject) bool {
-	return a.observers > 0 && a.nodePorts.Contains(uint16(app.Service.NodePort)) && covers(a.version, app.since)
-}
+// reaches tells whether all observers reach an app, and fails whether none does.
+func (a *agreement) reaches(app *subject) bool { return a.say(a.reached, app) }
+func (a *agreement) fails(app *subject) bool   { return a.say(a.failed, app) }
 
-// excepts tells whether any node port was not reached at an address.
-func (r *report) excepts(address netip.Addr) bool {
-	at := func(e exception) bool { return slices.Contains(e.addresses, address) }
-	return slices.ContainsFunc(r.failures, at) || slices.ContainsFunc(r.pending, at)
+func (a *agreement) say(nodePorts nodeport.Set, app *subject) bool {
+	return nodePorts.Contains(uint16(app.Service.NodePort)) && covers(a.version, app.since)
 }
 
 // reopen has asked anew what the observers of the addresses of a report say, and

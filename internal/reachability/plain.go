@@ -2,30 +2,40 @@ package reachability
 
 import (
 	"strconv"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// plain gives the verdict on a node of which all observers say that all answers that
-// they ask. It says what judge would, for good, at a fraction of the cost: on a large
-// cluster nearly every verdict is one of these.
-func (m *Matrix) plain(app *subject, node *Node, family corev1.IPFamily) (verdict v1alpha1.NodeVerdict, ok bool) {
+// plain gives the verdict on a node of which all observers say that the app answers, or
+// all that it does not where no pod could. It says what judge would, for good, at a
+// fraction of the cost: on a large cluster nearly every verdict is one of these.
+func (m *Matrix) plain(
+	app *subject, node *Node, family corev1.IPFamily, unread unread, now time.Time,
+) (verdict v1alpha1.NodeVerdict, ok bool) {
 	address, found := node.Addresses[family]
-	if !found || len(m.alive) == 1 || !app.Endpoints.servedIn(family) || excuse(app, node, family) != "" {
+	if !found || len(m.alive) == 1 || excuse(app, node, family) != "" {
 		return verdict, false
 	}
 	at := m.sites[address]
 	agreed := m.agreement(node.Name, at)
-	if !agreed.reaches(app) {
+	verdict = v1alpha1.NodeVerdict{Node: node.Name, Family: family, Expected: true, Address: at.text}
+	switch {
+	case app.Endpoints.servedIn(family) && agreed.reaches(app):
+		verdict.State, verdict.Observers = v1alpha1.NodeReachable, m.allOf(agreed.observers)
+	case !app.Endpoints.ReadyIn(family) && agreed.fails(app) && now.Sub(app.lastChange(node)) >= settle:
+		verdict.State = v1alpha1.NodeUnreachable
+		verdict.Reason, verdict.Message = v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
+		if !unread.unreachable {
+			verdict.Observers = fraction(0, agreed.observers)
+		}
+	default:
 		return verdict, false
 	}
 	m.release(app, address)
-	return v1alpha1.NodeVerdict{
-		Node: node.Name, Family: family, Expected: true, Address: at.text, State: v1alpha1.NodeReachable,
-		Observers: m.allOf(agreed.observers),
-	}, true
+	return verdict, true
 }
 
 // allOf is how it is written that all observers reach a node.

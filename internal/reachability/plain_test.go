@@ -3,6 +3,7 @@ package reachability
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,7 +44,11 @@ func TestPlainSaysWhatJudgeSays(t *testing.T) {
 		"all answer for no pod":        {all(everybody), nil, time.Hour, false},
 		"nobody has a word yet":        {all(nobody), serving, time.Second, false},
 		"nobody is answered":           {all(refused), serving, time.Hour, false},
+		"nobody is, for want of a pod": {all(refused), nil, time.Hour, true},
+		"nor by a pod that ends":       {all(refused), ending, time.Hour, true},
+		"the last pod has just gone":   {all(refused), nil, time.Second, false},
 		"some are answered":            {all(everybody, refused), serving, time.Hour, false},
+		"some are, by no pod":          {all(everybody, refused), nil, time.Hour, false},
 		"some have no word yet":        {all(everybody, nobody), serving, time.Hour, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -67,15 +72,21 @@ func TestPlainSaysWhatJudgeSays(t *testing.T) {
 				Endpoints: c.endpoints,
 			}, now.Add(-c.age))
 			for i := range m.nodes {
-				plain, ok := m.plain(app, &m.nodes[i], corev1.IPv4Protocol)
-				g.Expect(ok).To(Equal(c.plain))
-				if !c.plain {
-					continue
+				for _, unread := range []unread{{}, {unreachable: true, rest: true}} {
+					plain, ok := m.plain(app, &m.nodes[i], corev1.IPv4Protocol, unread, now)
+					g.Expect(ok).To(Equal(c.plain))
+					if !c.plain {
+						continue
+					}
+					words := m.words(app, &m.nodes[i], corev1.IPv4Protocol, unread, now)
+					judged, holds := judge(app, &m.nodes[i], corev1.IPv4Protocol, words, now)
+					if plain.State == v1alpha1.NodeReachable {
+						// That costs nothing, and is not listed.
+						plain.Observers, judged.Observers = "", ""
+					}
+					g.Expect(plain).To(Equal(judged))
+					g.Expect(holds).To(BeZero())
 				}
-				words := m.words(app, &m.nodes[i], corev1.IPv4Protocol, unread{}, now)
-				judged, holds := judge(app, &m.nodes[i], corev1.IPv4Protocol, words, now)
-				g.Expect(plain).To(Equal(judged))
-				g.Expect(holds).To(BeZero())
 			}
 		})
 	}
@@ -86,7 +97,8 @@ func at(i byte) map[corev1.IPFamily]netip.Addr {
 }
 
 // TestAgreementFollowsTheReports has reports come, go and go stale at random. What is
-// remembered of their agreement must always say what a look at them all would.
+// remembered of their agreement, and of who may be heard, must always say what a look at
+// them all would.
 func TestAgreementFollowsTheReports(t *testing.T) {
 	g := NewWithT(t)
 	chance := rand.New(rand.NewPCG(1, 2))
@@ -104,7 +116,7 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 	}, now.Add(-time.Hour))
 	web := types.NamespacedName{Name: "web"}
 	m.apps[web] = app
-	seen, remembered := map[bool]int{}, 0
+	seen, remembered, isolated := map[word]int{}, 0, 0
 	for range 5000 {
 		now = now.Add(time.Second)
 		observer := nodes[chance.IntN(len(nodes))].Name
@@ -123,22 +135,24 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 		for i := range m.nodes {
 			address := m.nodes[i].Addresses[corev1.IPv4Protocol]
 			agreement := m.agreement(m.nodes[i].Name, m.sites[address])
-			agreed := agreement.reaches(app)
-			answered, rest := 0, 0
+			said := [3]int{}
 			for _, entry := range m.observers[address] {
 				if !entry.alive || entry.stale || entry.name == m.nodes[i].Name {
 					continue
 				}
-				if entry.about(address, app) == reached {
-					answered++
-				} else {
-					rest++
-				}
+				said[entry.about(address, app)]++
 			}
-			seen[agreed]++
-			if agreed {
-				g.Expect(rest).To(BeZero())
-				g.Expect(agreement.observers).To(Equal(answered))
+			all := said[silent] + said[reached] + said[failed]
+			g.Expect(agreement.observers).To(BeElementOf(0, all))
+			g.Expect(agreement.reaches(app)).To(Equal(all > 0 && said[reached] == all))
+			g.Expect(agreement.fails(app)).To(Equal(all > 0 && said[failed] == all))
+			switch {
+			case agreement.reaches(app):
+				seen[reached]++
+			case agreement.fails(app):
+				seen[failed]++
+			default:
+				seen[silent]++
 			}
 		}
 		m.AppendVerdicts(nil, web, now)
@@ -146,10 +160,27 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 		g.Expect(m.doubted).To(Or(BeEmpty(), HaveEach(1)))
 		g.Expect(m.dated).To(Equal(len(app.failing)))
 		remembered = max(remembered, len(app.doubts)+len(app.failing))
+		for _, entry := range m.reports {
+			disputed := slices.DeleteFunc(slices.Clone(entry.addresses), func(address netip.Addr) bool {
+				return m.doubted[address] == 0
+			})
+			g.Expect(entry.disputed).To(Equal(len(disputed)))
+			if !entry.standing.examined {
+				continue
+			}
+			anew := m.examine(entry)
+			anew.examined = true
+			g.Expect(entry.standing).To(Equal(anew))
+			if anew.isolated {
+				isolated++
+			}
+		}
 	}
 	g.Expect(remembered).To(BeNumerically(">", 2))
-	g.Expect(seen[true]).To(BeNumerically(">", 500))
-	g.Expect(seen[false]).To(BeNumerically(">", 500))
+	g.Expect(isolated).To(BeNumerically(">", 100))
+	for _, said := range []word{silent, reached, failed} {
+		g.Expect(seen[said]).To(BeNumerically(">", 100))
+	}
 }
 
 // anyReport is most often one of an observer that reaches everything.
@@ -169,7 +200,9 @@ func anyReport(chance *rand.Rand, observer string, now time.Time) *v1alpha1.Node
 		status.ServicesResourceVersion = "10"
 	case 4:
 		status.Failures = []v1alpha1.ProbeFailure{{Reason: "Timeout", NodePorts: "31000", Addresses: status.Addresses[:1]}}
-	case 5:
+	case 5, 6, 7, 8:
+		status.Failures = []v1alpha1.ProbeFailure{{Reason: "Timeout", NodePorts: "31000", Addresses: status.Addresses}}
+	case 9:
 		status.Pending = []v1alpha1.PendingProbes{{NodePorts: "31000", Addresses: status.Addresses[1:2]}}
 	}
 	return &v1alpha1.NodeReachability{

@@ -46,12 +46,12 @@ func (m *Matrix) AppendVerdicts(
 		}
 		unread := unread{unreachable: unreachable >= Explained, rest: unreachable+unknown >= Explained}
 		for _, family := range app.Families {
-			if verdict, ok := m.plain(app, &m.nodes[i], family); ok {
-				verdicts = append(verdicts, verdict)
-				continue
+			verdict, plain := m.plain(app, &m.nodes[i], family, unread, now)
+			var holds time.Duration
+			if !plain {
+				m.heard = m.words(app, &m.nodes[i], family, unread, now)
+				verdict, holds = judge(app, &m.nodes[i], family, m.heard, now)
 			}
-			m.heard = m.words(app, &m.nodes[i], family, unread, now)
-			verdict, holds := judge(app, &m.nodes[i], family, m.heard, now)
 			verdicts = append(verdicts, verdict)
 			switch {
 			case verdict.Expected && verdict.State == v1alpha1.NodeUnreachable:
