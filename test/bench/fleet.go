@@ -189,6 +189,10 @@ func (s *stage) join(ctx context.Context) error {
 	} else {
 		s.report(s.name+"_node_joins_right_after", "s", right.Sub(began).Seconds())
 	}
+	// What is still to be written is part of it, and not of what comes next.
+	if err := sleep(ctx, pick(s.bench, 45*time.Second, time.Second)); err != nil {
+		return err
+	}
 	written, err := s.written(begun)
 	if err != nil {
 		return err
