@@ -105,6 +105,9 @@ func run(opts options) error {
 	if err := metricsregistry.Registry.Register(statuses); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
+	if err := mgr.Add(memoryReturner{}); err != nil {
+		return fmt.Errorf("add the memory returner: %w", err)
+	}
 	return mgr.Start(ctx)
 }
 

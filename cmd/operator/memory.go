@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+const (
+	// restTime is how long the operator is looked at to tell whether it is at rest: it
+	// is if it allocated less than one part in restShare of what its heap holds.
+	restTime  = time.Minute
+	restShare = 16
+
+	// worthShare is the part of the heap that has to be allocated since memory was last
+	// given back for that to be worth it again.
+	worthShare = 8
+)
+
+// memoryReturner gives memory back to the system while the operator is at rest. Go
+// keeps room for as much garbage as the last work made, which is mostly the start, or
+// thousands of apps at once: for days after it nothing needs that room.
+type memoryReturner struct{}
+
+// NeedLeaderElection says that a standby does so as well.
+func (memoryReturner) NeedLeaderElection() bool { return false }
+
+// Start returns when the context ends.
+func (memoryReturner) Start(ctx context.Context) error {
+	ticker := time.NewTicker(restTime)
+	defer ticker.Stop()
+	var before thrift
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			if before.due(readHeap()) {
+				debug.FreeOSMemory()
+			}
+		}
+	}
+}
+
+// heap is what the runtime tells of its heap, in bytes: what it holds, garbage included,
+// and what was ever allocated.
+type heap struct{ holds, allocated uint64 }
+
+func readHeap() heap {
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(samples)
+	return heap{holds: samples[0].Value.Uint64(), allocated: samples[1].Value.Uint64()}
+}
+
+// thrift is how much had been allocated, in bytes, at the last look and when memory was
+// last given back.
+type thrift struct{ looked, returned uint64 }
+
+// due tells whether the heap was at rest since the last look, and has garbage that is
+// worth a collection.
+func (t *thrift) due(now heap) bool {
+	rests := now.allocated-t.looked < now.holds/restShare
+	t.looked = now.allocated
+	if !rests || now.allocated-t.returned < now.holds/worthShare {
+		return false
+	}
+	t.returned = now.allocated
+	return true
+}
