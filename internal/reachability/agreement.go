@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/exposedapp/exposedapp/internal/nodeport"
@@ -17,6 +18,28 @@ type site struct {
 	// agreed is what all observers say of it. It is nil until that is asked for, and
 	// again when a report on it came or went.
 	agreed *agreement
+}
+
+// place is a node with its sites at hand: an app is judged on thousands of nodes, and to
+// look them up took half of the time.
+type place struct {
+	Node
+	ipv4, ipv6 *site
+}
+
+func placeOf(node Node, sites map[netip.Addr]*site) place {
+	return place{
+		Node: node,
+		ipv4: sites[node.Addresses[corev1.IPv4Protocol]], ipv6: sites[node.Addresses[corev1.IPv6Protocol]],
+	}
+}
+
+// in returns the site in an IP family, nil if the node has no address there.
+func (p *place) in(family corev1.IPFamily) *site {
+	if family == corev1.IPv6Protocol {
+		return p.ipv6
+	}
+	return p.ipv4
 }
 
 // agreement is what all observers of an address say alike of its node ports. Thousands

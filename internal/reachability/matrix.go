@@ -28,7 +28,7 @@ type Matrix struct {
 
 	// nodes are those that apps are judged on, alive their names, and sites their
 	// addresses. size is how many there are, for who does not wait for mu.
-	nodes []Node
+	nodes []place
 	size  atomic.Int64
 	alive map[string]bool
 	sites map[netip.Addr]*site
@@ -102,11 +102,15 @@ func (m *Matrix) Know(nodes []Node) {
 			sites[address] = &site{address: address, text: address.String()}
 		}
 	}
+	places := make([]place, len(nodes))
+	for i := range nodes {
+		places[i] = placeOf(nodes[i], sites)
+	}
 	m.judging.Lock()
 	defer m.judging.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.nodes, m.alive, m.sites = nodes, alive, sites
+	m.nodes, m.alive, m.sites = places, alive, sites
 	m.size.Store(int64(len(nodes)))
 	for _, entry := range m.reports {
 		entry.alive = alive[entry.name]

@@ -13,19 +13,18 @@ import (
 // all that it does not where no pod could. It says what judge would, for good, at a
 // fraction of the cost: on a large cluster nearly every verdict is one of these.
 func (m *Matrix) plain(
-	app *subject, node *Node, family corev1.IPFamily, unread unread, now time.Time,
+	app *subject, node *place, family corev1.IPFamily, unread unread, now time.Time,
 ) (verdict v1alpha1.NodeVerdict, ok bool) {
-	address, found := node.Addresses[family]
-	if !found || len(m.alive) == 1 || excuse(app, node, family) != "" {
+	at := node.in(family)
+	if at == nil || len(m.alive) == 1 || excuse(app, node, family) != "" {
 		return verdict, false
 	}
-	at := m.sites[address]
 	agreed := m.agreement(node.Name, at)
 	verdict = v1alpha1.NodeVerdict{Node: node.Name, Family: family, Expected: true, Address: at.text}
 	switch {
 	case app.Endpoints.servedIn(family) && agreed.reaches(app):
 		verdict.State, verdict.Observers = v1alpha1.NodeReachable, m.allOf(agreed.observers)
-	case !app.Endpoints.ReadyIn(family) && agreed.fails(app) && now.Sub(app.lastChange(node)) >= settle:
+	case !app.Endpoints.ReadyIn(family) && agreed.fails(app) && now.Sub(app.lastChange(&node.Node)) >= settle:
 		verdict.State = v1alpha1.NodeUnreachable
 		verdict.Reason, verdict.Message = v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
 		if !unread.unreachable {
@@ -34,7 +33,7 @@ func (m *Matrix) plain(
 	default:
 		return verdict, false
 	}
-	m.release(app, address)
+	m.release(app, at.address)
 	return verdict, true
 }
 

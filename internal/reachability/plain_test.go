@@ -79,7 +79,7 @@ func TestPlainSaysWhatJudgeSays(t *testing.T) {
 						continue
 					}
 					words := m.words(app, &m.nodes[i], corev1.IPv4Protocol, unread, now)
-					judged, holds := judge(app, &m.nodes[i], corev1.IPv4Protocol, words, now)
+					judged, holds := judge(app, &m.nodes[i].Node, corev1.IPv4Protocol, words, now)
 					if plain.State == v1alpha1.NodeReachable {
 						// That costs nothing, and is not listed.
 						plain.Observers, judged.Observers = "", ""

@@ -72,18 +72,19 @@ func (t *testimony) told(text func() string) string {
 
 // words gathers the words on a node. Its own counts only where it is alone.
 func (m *Matrix) words(
-	app *subject, node *Node, family corev1.IPFamily, unread unread, now time.Time,
+	app *subject, node *place, family corev1.IPFamily, unread unread, now time.Time,
 ) testimony {
 	words := testimony{
 		unread:  unread,
 		reached: m.heard.reached[:0], failed: m.heard.failed[:0], silent: m.heard.silent[:0],
 		selfOnly: len(m.alive) == 1, excuse: excuse(app, node, family),
 	}
-	address, found := node.Addresses[family]
-	if !found {
+	at := node.in(family)
+	if at == nil {
 		return words
 	}
-	words.address = m.sites[address].text
+	address := at.address
+	words.address = at.text
 	for _, entry := range m.observers[address] {
 		observer, seen := entry.name, entry.viewFor(app)
 		said, failure := seen.about(address)

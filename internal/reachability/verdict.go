@@ -50,7 +50,7 @@ func (m *Matrix) AppendVerdicts(
 			var holds time.Duration
 			if !plain {
 				m.heard = m.words(app, &m.nodes[i], family, unread, now)
-				verdict, holds = judge(app, &m.nodes[i], family, m.heard, now)
+				verdict, holds = judge(app, &m.nodes[i].Node, family, m.heard, now)
 			}
 			verdicts = append(verdicts, verdict)
 			switch {
@@ -167,13 +167,13 @@ func conclude(verdict *v1alpha1.NodeVerdict, words testimony, quiet time.Duratio
 }
 
 // excuse returns why a node is not expected to answer, or nothing.
-func excuse(app *subject, node *Node, family corev1.IPFamily) (reason string) {
-	switch _, addressed := node.Addresses[family]; {
+func excuse(app *subject, node *place, family corev1.IPFamily) (reason string) {
+	switch {
 	case node.Deleting:
 		return v1alpha1.ReasonNodeDeleting
 	case !node.Ready:
 		return v1alpha1.ReasonNodeNotReady
-	case !addressed:
+	case node.in(family) == nil:
 		return v1alpha1.ReasonNoAddress
 	case app.local() && !app.Endpoints.readyOn(node.Name, family):
 		return v1alpha1.ReasonNoLocalEndpoint
