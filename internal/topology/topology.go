@@ -67,7 +67,7 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, options controller.Op
 	return builder.ControllerManagedBy(mgr).
 		Named("topology").
 		Watches(&corev1.Node{}, ring, builder.WithPredicates(addressesChanged())).
-		Watches(&v1alpha1.NodeReachability{}, ring, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.NodeReachability{}, ring, builder.WithPredicates(listChanged())).
 		WatchesRawSource(source.Func(r.watchRequests)).
 		WithOptions(options).
 		Complete(r)
@@ -236,5 +236,20 @@ func addressesChanged() predicate.Predicate {
 		after, also := e.ObjectNew.(*corev1.Node)
 		return !ok || !also || before.UID != after.UID ||
 			!maps.Equal(Addresses(before), Addresses(after))
+	}}
+}
+
+// listChanged leaves out reports, and requests to look again: the operator makes these
+// itself, by the dozen per second on a large cluster, and they change nobody's list.
+func listChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*v1alpha1.NodeReachability)
+		after, also := e.ObjectNew.(*v1alpha1.NodeReachability)
+		if !ok || !also || before.UID != after.UID {
+			return true
+		}
+		was, is := before.Spec, after.Spec
+		was.Recheck, is.Recheck = nil, nil
+		return before.Generation != after.Generation && !equality.Semantic.DeepEqual(was, is)
 	}}
 }
