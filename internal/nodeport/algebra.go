@@ -2,18 +2,31 @@ package nodeport
 
 import "slices"
 
-// Union returns the ports that are in s, in o, or in both.
+// Union returns the ports that are in s, in o, or in both. Like the others, it
+// returns s or o itself where that is at hand.
 func (s Set) Union(o Set) Set {
+	switch {
+	case o.IsEmpty():
+		return s
+	case s.IsEmpty():
+		return o
+	}
 	return combine(s, o, func(inS, inO bool) bool { return inS || inO })
 }
 
 // Intersect returns the ports that are in both s and o.
 func (s Set) Intersect(o Set) Set {
+	if s.Equal(o) {
+		return s
+	}
 	return combine(s, o, func(inS, inO bool) bool { return inS && inO })
 }
 
 // Minus returns the ports of s that are not in o.
 func (s Set) Minus(o Set) Set {
+	if o.IsEmpty() {
+		return s
+	}
 	return combine(s, o, func(inS, inO bool) bool { return inS && !inO })
 }
 
