@@ -4,43 +4,10 @@ import (
 	"net/netip"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 )
-
-// site is an address of a node.
-type site struct {
-	address netip.Addr
-	// text is the address in writing.
-	text string
-	// agreed is what all observers say of it. It is nil until that is asked for, and
-	// again when a report on it came or went.
-	agreed *agreement
-}
-
-// place is a node with its sites at hand: an app is judged on thousands of nodes, and to
-// look them up took half of the time.
-type place struct {
-	Node
-	ipv4, ipv6 *site
-}
-
-func placeOf(node Node, sites map[netip.Addr]*site) place {
-	return place{
-		Node: node,
-		ipv4: sites[node.Addresses[corev1.IPv4Protocol]], ipv6: sites[node.Addresses[corev1.IPv6Protocol]],
-	}
-}
-
-// in returns the site in an IP family, nil if the node has no address there.
-func (p *place) in(family corev1.IPFamily) *site {
-	if family == corev1.IPv6Protocol {
-		return p.ipv6
-	}
-	return p.ipv4
-}
 
 // agreement is what all observers of an address say alike of its node ports. Thousands
 // of apps are judged on thousands of nodes, and nearly all of them by nothing else.
@@ -85,22 +52,18 @@ func (m *Matrix) agree(node string, address netip.Addr) *agreement {
 		if order < 0 {
 			agreed.version = entry.version
 		}
-		agreed.reached, agreed.failed = both(agreed.reached, reached), both(agreed.failed, failed)
+		agreed.reached, agreed.failed = agreed.reached.Intersect(reached), agreed.failed.Intersect(failed)
 		agreed.observers++
 	}
 	agreed.reached, agreed.failed = handy(agreed.reached), handy(agreed.failed)
 	return agreed
 }
 
-// outcome returns the node ports that a report says are reached at an address, and those that
-// it says are not. Of the rest it says nothing.
+// outcome returns the node ports that a report says are reached at an address, and
+// those that it says are not. Of the rest it says nothing.
 func (r *report) outcome(address netip.Addr) (reached, failed nodeport.Set) {
 	failed = exceptedAt(r.failures, address).Intersect(r.nodePorts)
-	reached = r.nodePorts
-	if missing := failed.Union(exceptedAt(r.pending, address)); !missing.IsEmpty() {
-		reached = reached.Minus(missing)
-	}
-	return reached, failed
+	return r.nodePorts.Minus(failed).Minus(exceptedAt(r.pending, address)), failed
 }
 
 // exceptedAt returns the node ports of exceptions at an address.
@@ -111,14 +74,6 @@ func exceptedAt(exceptions []exception, address netip.Addr) (nodePorts nodeport.
 		}
 	}
 	return nodePorts
-}
-
-// both returns the node ports that are in a and in b: a itself, if these are the same.
-func both(a, b nodeport.Set) nodeport.Set {
-	if a.Equal(b) {
-		return a
-	}
-	return a.Intersect(b)
 }
 
 // handy returns no node ports in place of too many ranges of them.

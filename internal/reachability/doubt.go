@@ -86,14 +86,14 @@ func (m *Matrix) stands(open *doubt, failure *statement, reached []string, now t
 			last = answered
 		}
 	}
-	asked := open.asked[failure.observer]
+	asked := open.asked[failure.by.name]
 	switch {
 	case last.IsZero():
 		return false
 	case !failure.since.Before(last.Add(-promptly)):
 		return true
 	case asked.at.Before(last):
-		m.ask(open, failure.observer, now)
+		m.ask(open, failure.by.name, now)
 		return false
 	}
 	return !asked.answered.IsZero()

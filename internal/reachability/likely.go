@@ -23,7 +23,7 @@ func (t *testimony) likely(node string) string {
 	kubeProxy := t.shared(func(s statement) string { return s.evidence.KubeProxy })
 	observers := make([]string, 0, len(t.failed))
 	for _, failure := range t.failed {
-		observers = append(observers, failure.observer)
+		observers = append(observers, failure.by.name)
 	}
 
 	switch {
@@ -61,9 +61,9 @@ func (t *testimony) likely(node string) string {
 
 // unserved tells why a healthy kube-proxy refuses a port.
 func (t *testimony) unserved(node string) string {
-	others := t.others(t.failed[0].observer)
+	others := t.others(t.failed[0].by.name)
 	for _, failure := range t.failed {
-		if t.others(failure.observer) != others {
+		if t.others(failure.by.name) != others {
 			return ""
 		}
 	}

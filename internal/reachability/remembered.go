@@ -77,7 +77,7 @@ func (m *Matrix) date(app *subject, address netip.Addr, failed []statement, now 
 	kept := before != nil || len(app.failing) < remembered && m.dated < rememberedInAll
 	known := 0
 	for i := range failed {
-		since, found := before[failed[i].observer]
+		since, found := before[failed[i].by.name]
 		switch {
 		case found:
 			known++
@@ -91,7 +91,7 @@ func (m *Matrix) date(app *subject, address netip.Addr, failed []statement, now 
 	}
 	since := make(map[string]time.Time, len(failed))
 	for i := range failed {
-		since[failed[i].observer] = failed[i].since
+		since[failed[i].by.name] = failed[i].since
 	}
 	if before == nil {
 		m.dated++

@@ -84,17 +84,9 @@ func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
 
 // shut returns the addresses at which no node port of a report answered.
 func shut(r *report) map[netip.Addr]bool {
-	missing := make(map[netip.Addr]nodeport.Set)
-	for _, exceptions := range [][]exception{r.failures, r.pending} {
-		for i := range exceptions {
-			for _, address := range exceptions[i].addresses {
-				missing[address] = missing[address].Union(exceptions[i].nodePorts)
-			}
-		}
-	}
 	var closed map[netip.Addr]bool
-	for address, nodePorts := range missing {
-		if !r.nodePorts.Minus(nodePorts).IsEmpty() {
+	for _, address := range r.addresses {
+		if reached, _ := r.outcome(address); !reached.IsEmpty() || r.nodePorts.IsEmpty() {
 			continue
 		}
 		if closed == nil {

@@ -14,8 +14,8 @@ const enough = 2
 
 // standing is whether an observer may be heard.
 type standing struct {
-	// examined is whether that was found out yet: not since another report came on any
-	// address that the observer dials.
+	// examined is whether that was found out since anything that it depends on changed:
+	// the reports on the addresses that the observer dials, the doubts on these, an app.
 	examined bool
 	// isolated: it reaches no other node on any node port, while others claim to
 	// reach enough of them.

@@ -52,8 +52,7 @@ type testimony struct {
 
 // statement is one observer's failure.
 type statement struct {
-	observer string
-	by       *entry
+	by *entry
 	*exception
 	since time.Time
 }
@@ -100,7 +99,7 @@ func (m *Matrix) words(
 		case reached:
 			words.reached = append(words.reached, observer)
 		case failed:
-			words.failed = append(words.failed, statement{observer: observer, by: entry, exception: failure})
+			words.failed = append(words.failed, statement{by: entry, exception: failure})
 		case silent:
 			words.silent = append(words.silent, observer)
 		}
@@ -132,7 +131,7 @@ func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now t
 		}
 		standing := m.standingOf(failure.by)
 		if standing.isolated && standing.contradicted {
-			words.aside = append(words.aside, failure.observer)
+			words.aside = append(words.aside, failure.by.name)
 			return true
 		}
 		if !standing.isolated || open == nil {
@@ -162,7 +161,7 @@ func (m *Matrix) question(words *testimony, app *subject, address netip.Addr, no
 	}
 	observers := slices.Clone(words.reached)
 	for _, failure := range words.failed {
-		observers = append(observers, failure.observer)
+		observers = append(observers, failure.by.name)
 	}
 	m.disagree(open, app, address, observers, now)
 	for _, observer := range words.reached {
@@ -230,7 +229,7 @@ func (t *testimony) blame() string {
 		if byError[text] == nil {
 			order = append(order, text)
 		}
-		byError[text] = append(byError[text], failure.observer)
+		byError[text] = append(byError[text], failure.by.name)
 	}
 	slices.Sort(order)
 	parts := make([]string, 0, len(order))
