@@ -33,6 +33,10 @@ const (
 	// learn of a new Service when this agent does, and may need a moment more.
 	patience = time.Second
 
+	// beat is what regular turns are multiples of. To wake for each of hundreds per second
+	// costs more than half of what a probe does.
+	beat = 20 * time.Millisecond
+
 	// settleTime is how long a port is not dialled after its traffic began to go
 	// elsewhere: until then a proxy may still send it to the app that had the
 	// port before, whose answer would pass for the new one's.
@@ -377,11 +381,12 @@ func (s *schedule) crowd() float64 {
 }
 
 // tick returns the next instant, after now, at which it is the regular turn of
-// p. The turns of all pairs are spread over the period.
+// p. The turns of all pairs are spread over the beats of the period.
 func (s *schedule) tick(now time.Duration, p *pair) time.Duration {
 	period := s.period(p)
 	offset := share(period, p.phase)
-	return now + period - (now-offset+period)%period
+	turn := now + period - (now-offset+period)%period
+	return turn + (beat-turn%beat)%beat
 }
 
 // share returns part/2³² of d.

@@ -214,7 +214,7 @@ func TestUnrelatedChangesKeepResults(t *testing.T) {
 }
 
 // TestTurnsAreSpread: in a steady state each pair has one turn per period, and
-// the turns of all are spread over it.
+// the turns of all are spread over its beats.
 func TestTurnsAreSpread(t *testing.T) {
 	g := NewWithT(t)
 	s := newSchedule(1000)
@@ -232,13 +232,19 @@ func TestTurnsAreSpread(t *testing.T) {
 
 	perSecond := make([]int, 5)
 	perPair := map[netip.AddrPort]int{}
+	perBeat := map[time.Duration]int{}
 	play(s, 5*time.Second, 10*time.Second, func(now time.Duration, f flight) {
 		perSecond[(now-5*time.Second)/time.Second]++
 		perPair[f.target.Address]++
+		perBeat[now]++
 	})
 	g.Expect(perSecond).To(HaveEach(BeNumerically("~", 200, 50)))
 	g.Expect(perPair).To(HaveLen(1000))
 	g.Expect(perPair).To(HaveEach(1))
+	for at, probes := range perBeat {
+		g.Expect(at%beat).To(BeZero(), "many are made at one awakening")
+		g.Expect(probes).To(BeNumerically("<", 20), "four on the average")
+	}
 }
 
 func TestPeriodsStretch(t *testing.T) {
