@@ -2,6 +2,7 @@ package exposedapp
 
 import (
 	"time"
+	"unique"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -23,7 +24,8 @@ import (
 // one may hold the node port or the name of an ExposedApp. While reports cannot
 // be heard, the matrix is told so.
 func CacheOptions(matrix *reachability.Matrix, now clock.PassiveClock) cache.Options {
-	shared := true
+	// Nobody changes anything in what is read of these kinds.
+	shared, fields := true, newFieldSets()
 	return cache.Options{
 		NewInformer: func(source toolscache.ListerWatcher, example runtime.Object, resync time.Duration,
 			indexers toolscache.Indexers) toolscache.SharedIndexInformer {
@@ -38,9 +40,15 @@ func CacheOptions(matrix *reachability.Matrix, now clock.PassiveClock) cache.Opt
 		ByObject: map[client.Object]cache.ByObject{
 			&v1alpha1.ExposedApp{}:       {Transform: transform(trimApp)},
 			&v1alpha1.NodeReachability{}: {Transform: transform(trimReport)},
-			&appsv1.Deployment{}:         {Transform: transform(trimDeployment)},
-			&corev1.Service{}:            {Transform: transform(trimService)},
-			&corev1.Node{}:               {Transform: transform(trimNode), UnsafeDisableDeepCopy: &shared},
+			&appsv1.Deployment{}: {
+				Transform:             transform(func(child *appsv1.Deployment) { trimDeployment(child, fields) }),
+				UnsafeDisableDeepCopy: &shared,
+			},
+			&corev1.Service{}: {
+				Transform:             transform(func(child *corev1.Service) { trimService(child, fields) }),
+				UnsafeDisableDeepCopy: &shared,
+			},
+			&corev1.Node{}: {Transform: transform(trimNode), UnsafeDisableDeepCopy: &shared},
 			&discoveryv1.EndpointSlice{}: {
 				// EndpointSlices carry the labels of their Service.
 				Label:     labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}),
@@ -51,11 +59,13 @@ func CacheOptions(matrix *reachability.Matrix, now clock.PassiveClock) cache.Opt
 }
 
 // transform makes a TransformFunc of a function that changes objects in place. It must
-// change nothing in an object that it was given before: informers do that.
+// change nothing in an object that it was given before: informers do that. Namespaces
+// are few.
 func transform[T client.Object](trim func(T)) toolscache.TransformFunc {
 	return func(object any) (any, error) {
 		if typed, ok := object.(T); ok {
 			trim(typed)
+			typed.SetNamespace(unique.Make(typed.GetNamespace()).Value())
 		}
 		return object, nil
 	}
@@ -63,11 +73,16 @@ func transform[T client.Object](trim func(T)) toolscache.TransformFunc {
 
 // trimApp keeps what is declared and the status, in no more room than that takes: a
 // decoder leaves up to half of a slice empty, and thousands of apps name the same nodes.
+// Messages of conditions name the node port, and so are each app's own.
 func trimApp(app *v1alpha1.ExposedApp) {
 	app.ManagedFields, app.Labels, app.Annotations = nil, nil, nil
 	app.Status.Conditions = exact(app.Status.Conditions)
 	app.Status.Nodes = exact(app.Status.Nodes)
-	share(&app.Spec, &app.Status.Conditions, &app.Status.Nodes)
+	share(&app.Spec, &app.Status.Nodes)
+	for i := range app.Status.Conditions {
+		condition := &app.Status.Conditions[i]
+		share(&condition.Type, &condition.Status, &condition.Reason)
+	}
 }
 
 // trimReport keeps all but the managed fields.
@@ -88,12 +103,15 @@ func exact[T any](items []T) []T {
 
 // trimDeployment keeps what tells a foreign Deployment apart. Of our own it keeps how
 // many pods there are, and what the operator applied as a digest.
-func trimDeployment(deployment *appsv1.Deployment) {
-	own := ours(deployment)
-	trimMeta(deployment)
+func trimDeployment(deployment *appsv1.Deployment, fields fieldSets) {
+	if trimmed(deployment) {
+		return
+	}
+	remark{digest: ownedDigest(deployment, fields)}.keep(deployment)
+	shareOwners(deployment)
 	spec, status := deployment.Spec, deployment.Status
 	deployment.Spec, deployment.Status = appsv1.DeploymentSpec{}, appsv1.DeploymentStatus{}
-	if !own {
+	if !ours(deployment) {
 		return
 	}
 	deployment.Spec.Replicas = spec.Replicas
@@ -104,6 +122,10 @@ func trimDeployment(deployment *appsv1.Deployment) {
 		ReadyReplicas:      status.ReadyReplicas,
 	}
 	for _, condition := range status.Conditions {
+		if condition.Reason == newReplicaSetAvailable {
+			// As good as none.
+			continue
+		}
 		kept := appsv1.DeploymentCondition{Type: condition.Type, Status: condition.Status, Reason: condition.Reason}
 		if condition.Type == appsv1.DeploymentReplicaFailure || condition.Reason == progressDeadlineExceeded {
 			kept.Message = condition.Message
@@ -116,16 +138,18 @@ func trimDeployment(deployment *appsv1.Deployment) {
 
 // trimService keeps the node ports of a Service. Of our own it keeps all by which it is
 // told from another on the same port, and what the operator applied as a digest.
-func trimService(service *corev1.Service) {
-	own, probe := ours(service), service.Annotations[v1alpha1.ProbeAnnotation]
-	trimMeta(service)
+func trimService(service *corev1.Service, fields fieldSets) {
+	if trimmed(service) {
+		return
+	}
+	remark{digest: ownedDigest(service, fields), text: service.Annotations[v1alpha1.ProbeAnnotation]}.keep(service)
+	shareOwners(service)
 	spec := service.Spec
 	service.Spec, service.Status = corev1.ServiceSpec{HealthCheckNodePort: spec.HealthCheckNodePort}, corev1.ServiceStatus{}
-	if own {
-		service.Annotations = map[string]string{v1alpha1.ProbeAnnotation: probe}
+	if ours(service) {
 		service.Spec.ExternalTrafficPolicy, service.Spec.IPFamilies = spec.ExternalTrafficPolicy, exact(spec.IPFamilies)
 		service.Spec.Ports = exact(spec.Ports)
-		share(&service.Annotations, &service.Spec)
+		share(&service.Spec)
 		return
 	}
 	for _, port := range spec.Ports {
@@ -154,29 +178,37 @@ func trimNode(node *corev1.Node) {
 	share(&node.Status)
 }
 
-// trimEndpointSlice keeps the nodes of the endpoints and their conditions.
+// trimEndpointSlice keeps the name of its Service, and the nodes of the endpoints and
+// their conditions.
 func trimEndpointSlice(slice *discoveryv1.EndpointSlice) {
-	slice.ManagedFields, slice.OwnerReferences, slice.Annotations, slice.Ports = nil, nil, nil, nil
-	slice.Labels = map[string]string{discoveryv1.LabelServiceName: slice.Labels[discoveryv1.LabelServiceName]}
+	if trimmed(slice) {
+		return
+	}
+	service := slice.Labels[discoveryv1.LabelServiceName]
+	slice.ObjectMeta = metav1.ObjectMeta{
+		Namespace: slice.Namespace, Name: slice.Name, ResourceVersion: slice.ResourceVersion,
+	}
+	remark{text: service}.keep(slice)
+	slice.Ports = nil
+	slice.Endpoints = exact(slice.Endpoints)
 	for i := range slice.Endpoints {
 		slice.Endpoints[i] = discoveryv1.Endpoint{
 			Conditions: slice.Endpoints[i].Conditions, NodeName: slice.Endpoints[i].NodeName,
 		}
 	}
-	share(&slice.Labels, &slice.Endpoints)
+	share(&slice.Endpoints)
 }
 
-// trimMeta keeps who a child is and whose, and of what the operator applied a digest,
-// by which it knows whether anybody else changed that.
-func trimMeta(child client.Object) {
-	if keptDigest(child) == 0 {
-		ownedDigest(child).keep(child)
-	}
-	child.SetLabels(nil)
-	child.SetAnnotations(nil)
+// shareOwners keeps the texts of owner references once. An ExposedApp's name is that of
+// its children.
+func shareOwners(child client.Object) {
 	owners := child.GetOwnerReferences()
-	share(&owners)
-	child.SetOwnerReferences(owners)
+	for i := range owners {
+		share(&owners[i].APIVersion, &owners[i].Kind)
+		if owners[i].Name == child.GetName() {
+			owners[i].Name = child.GetName()
+		}
+	}
 }
 
 // ours tells whether an object is controlled by an ExposedApp.

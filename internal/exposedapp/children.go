@@ -66,7 +66,7 @@ func (r *Reconciler) applyService(ctx context.Context, app *v1alpha1.ExposedApp)
 		wanted.WithUID(live.UID)
 	}
 	if nodePort != 0 && nodePort != heldPort(live) {
-		if claim := r.olderClaim(ctx, app, nodePort); claim != nil {
+		if claim := r.olderClaim(app, nodePort); claim != nil {
 			return claim
 		}
 	}

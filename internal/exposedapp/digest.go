@@ -1,14 +1,15 @@
 package exposedapp
 
 import (
-	"bytes"
 	"encoding/binary"
 	"hash"
 	"hash/fnv"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/value"
@@ -23,13 +24,13 @@ type digest uint64
 
 // ownedDigest stands for what the operator applied of an object, as it is there now.
 // What others write in a field of the operator, they take away from it.
-func ownedDigest(live client.Object) digest {
+func ownedDigest(live client.Object, fields fieldSets) digest {
 	for _, entry := range live.GetManagedFields() {
 		if !ownEntry(entry) || entry.FieldsV1 == nil {
 			continue
 		}
-		owned := &fieldpath.Set{}
-		if owned.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())) != nil {
+		owned, err := fields.read(entry.FieldsV1)
+		if err != nil {
 			return 0
 		}
 		content, err := value.NewValueReflect(live)
@@ -39,6 +40,28 @@ func ownedDigest(live client.Object) digest {
 		return digestOf(content, owned)
 	}
 	return 0
+}
+
+// fieldSets are sets of fields by how they are written. The operator owns the same fields
+// of most objects of a kind, and to read them takes as long as the rest of a digest.
+type fieldSets struct{ known *lru.Cache }
+
+func newFieldSets() fieldSets { return fieldSets{lru.New(32)} }
+
+// read returns a set of fields, which nobody may change.
+func (s fieldSets) read(written *metav1.FieldsV1) (*fieldpath.Set, error) {
+	key := string(written.GetRawBytes())
+	if known, found := s.known.Get(key); found {
+		if fields, ok := known.(*fieldpath.Set); ok {
+			return fields, nil
+		}
+	}
+	fields := &fieldpath.Set{}
+	if err := fields.FromJSON(strings.NewReader(key)); err != nil {
+		return nil, err
+	}
+	s.known.Add(key, fields)
+	return fields, nil
 }
 
 // wantedDigest stands for an apply configuration.
@@ -61,27 +84,6 @@ func wantedDigest(wanted any) digest {
 func ownEntry(entry metav1.ManagedFieldsEntry) bool {
 	return entry.Manager == v1alpha1.OperatorName && entry.Operation == metav1.ManagedFieldsOperationApply &&
 		entry.Subresource == ""
-}
-
-// keep puts a digest where the managed fields of an object were, at a fraction of
-// their size.
-func (d digest) keep(object metav1.Object) {
-	if d == 0 {
-		object.SetManagedFields(nil)
-		return
-	}
-	text := string(binary.BigEndian.AppendUint64(nil, uint64(d)))
-	object.SetManagedFields([]metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1(text)}})
-}
-
-// keptDigest returns what keep put there, 0 for nothing.
-func keptDigest(object metav1.Object) digest {
-	for _, entry := range object.GetManagedFields() {
-		if entry.Manager == "" && entry.FieldsV1 != nil && len(entry.FieldsV1.GetRawBytes()) == 8 {
-			return digest(binary.BigEndian.Uint64(entry.FieldsV1.GetRawBytes()))
-		}
-	}
-	return 0
 }
 
 func digestOf(content value.Value, owned *fieldpath.Set) digest {

@@ -42,12 +42,11 @@ func (r *Reconciler) observe(ctx context.Context, app *v1alpha1.ExposedApp, seen
 	if seen.service == nil {
 		return nil
 	}
-	var endpointSlices discoveryv1.EndpointSliceList
-	if err := r.Client.List(ctx, &endpointSlices, client.InNamespace(app.Namespace),
-		client.MatchingFields{serviceIndex: app.Name}); err != nil {
-		return fmt.Errorf("list endpoint slices: %w", err)
+	endpointSlices, err := r.slices.find(client.ObjectKeyFromObject(app).String())
+	if err != nil {
+		return fmt.Errorf("endpoint slices: %w", err)
 	}
-	seen.endpoints = endpointsOf(endpointSlices.Items)
+	seen.endpoints = endpointsOf(endpointSlices)
 	return nil
 }
 
@@ -100,7 +99,7 @@ func subject(app *v1alpha1.ExposedApp, seen *observed) reachability.App {
 		NodePort:              heldPort(seen.service),
 		ExternalTrafficPolicy: spec.ExternalTrafficPolicy,
 		Families:              strings.Join(families, ","),
-		Probe:                 seen.service.Annotations[v1alpha1.ProbeAnnotation],
+		Probe:                 remarkOn(seen.service).text,
 	}
 	if len(spec.Ports) > 0 {
 		identity.Port = spec.Ports[0].Port
@@ -136,7 +135,7 @@ func disputed(nodes []v1alpha1.NodeVerdict) map[netip.Addr]bool {
 
 // endpointsOf returns the nodes that run a pod which can serve, per IP family,
 // and whether one there is ready.
-func endpointsOf(items []discoveryv1.EndpointSlice) reachability.Endpoints {
+func endpointsOf(items []*discoveryv1.EndpointSlice) reachability.Endpoints {
 	var endpoints reachability.Endpoints
 	for i := range items {
 		for _, endpoint := range items[i].Endpoints {

@@ -19,7 +19,7 @@ func TestEndpoints(t *testing.T) {
 	type conditions = discoveryv1.EndpointConditions
 	terminating := conditions{Ready: new(false), Serving: new(true), Terminating: new(true)}
 	tests := map[string]struct {
-		slices []discoveryv1.EndpointSlice
+		slices []*discoveryv1.EndpointSlice
 		want   reachability.Endpoints
 		idle   bool // no pod is ready
 	}{
@@ -80,7 +80,7 @@ func TestJudged(t *testing.T) {
 func TestSubject(t *testing.T) {
 	service := serviceHolding(31000)
 	service.UID, service.ResourceVersion = "77aa", "42"
-	service.Annotations = map[string]string{v1alpha1.ProbeAnnotation: "{}"}
+	remark{text: "{}"}.keep(service)
 	service.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
 	service.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol}
 	service.Spec.Ports[0].TargetPort = intstr.FromInt32(9898)
@@ -124,8 +124,8 @@ func TestSubject(t *testing.T) {
 	})
 }
 
-func slicesOf(family discoveryv1.AddressType, endpoints ...discoveryv1.Endpoint) []discoveryv1.EndpointSlice {
-	return []discoveryv1.EndpointSlice{{AddressType: family, Endpoints: endpoints}}
+func slicesOf(family discoveryv1.AddressType, endpoints ...discoveryv1.Endpoint) []*discoveryv1.EndpointSlice {
+	return []*discoveryv1.EndpointSlice{{AddressType: family, Endpoints: endpoints}}
 }
 
 func endpoint(node string, conditions discoveryv1.EndpointConditions) discoveryv1.Endpoint {

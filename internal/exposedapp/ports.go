@@ -14,9 +14,6 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// nodePortIndex finds ExposedApps by the node port that they ask for.
-const nodePortIndex = "nodePort"
-
 // wantedPort returns the node port to ask for, 0 for any. A port that was
 // allocated once is kept. The API server does so itself for as long as the
 // Service's own port stays; where that changes, or the Service has to be made
@@ -129,25 +126,27 @@ func (r *Reconciler) leaving(ctx context.Context, service *corev1.Service) bool 
 }
 
 // olderClaim returns a refusal where an older ExposedApp asks for the same node
-// port: of two, the older has it.
-func (r *Reconciler) olderClaim(ctx context.Context, app *v1alpha1.ExposedApp, nodePort int32) *refusal {
-	var rivals v1alpha1.ExposedAppList
-	if err := r.Client.List(ctx, &rivals, client.MatchingFields{nodePortIndex: strconv.Itoa(int(nodePort))},
-		client.DisableReadYourWritesConsistency); err != nil {
-		return refused("Service", fmt.Errorf("look up who asks for node port %d: %w", nodePort, err))
+// port: the oldest of all has it.
+func (r *Reconciler) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *refusal {
+	rivals, err := r.claims.find(strconv.Itoa(int(nodePort)))
+	if err != nil {
+		return refused("Service", fmt.Errorf("who asks for node port %d: %w", nodePort, err))
 	}
-	for i := range rivals.Items {
-		rival := &rivals.Items[i]
-		if rival.DeletionTimestamp == nil && !suspended(rival) && older(rival, app) {
-			return &refusal{
-				reason: v1alpha1.ReasonPortConflict,
-				message: fmt.Sprintf("%d is claimed by ExposedApp %s/%s, which is older: set spec.nodePort to "+
-					"another port, or leave it out to have one picked", nodePort, rival.Namespace, rival.Name),
-				stalled: true,
-			}
+	first := app
+	for _, rival := range rivals {
+		if rival.DeletionTimestamp == nil && !suspended(rival) && older(rival, first) {
+			first = rival
 		}
 	}
-	return nil
+	if first == app {
+		return nil
+	}
+	return &refusal{
+		reason: v1alpha1.ReasonPortConflict,
+		message: fmt.Sprintf("%d is claimed by ExposedApp %s/%s, which is older: set spec.nodePort to "+
+			"another port, or leave it out to have one picked", nodePort, first.Namespace, first.Name),
+		stalled: true,
+	}
 }
 
 // older orders ExposedApps by age, and by name those of the same second.
@@ -158,19 +157,17 @@ func older(a, b *v1alpha1.ExposedApp) bool {
 	return a.Namespace+"/"+a.Name < b.Namespace+"/"+b.Name
 }
 
-func servicePorts(object client.Object) []string {
+func servicePorts(service *corev1.Service) []string {
 	var keys []string
-	if service, ok := object.(*corev1.Service); ok {
-		for _, nodePort := range heldPorts(service) {
-			keys = append(keys, strconv.Itoa(int(nodePort)))
-		}
+	for _, nodePort := range heldPorts(service) {
+		keys = append(keys, strconv.Itoa(int(nodePort)))
 	}
 	return keys
 }
 
-func indexClaimedPort(object client.Object) []string {
-	if app, ok := object.(*v1alpha1.ExposedApp); ok && ptr.Deref(app.Spec.NodePort, 0) != 0 {
-		return []string{strconv.Itoa(int(*app.Spec.NodePort))}
+func claimedPort(app *v1alpha1.ExposedApp) []string {
+	if nodePort := ptr.Deref(app.Spec.NodePort, 0); nodePort != 0 {
+		return []string{strconv.Itoa(int(nodePort))}
 	}
 	return nil
 }

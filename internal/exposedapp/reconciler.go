@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"golang.org/x/time/rate"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
@@ -37,6 +38,11 @@ type Reconciler struct {
 	// Matrix holds the reports of the agents.
 	Matrix *reachability.Matrix
 	Clock  clock.PassiveClock
+
+	// slices finds EndpointSlices by their Service, and claims ExposedApps by the node
+	// port that they ask for.
+	slices lookup[*discoveryv1.EndpointSlice]
+	claims lookup[*v1alpha1.ExposedApp]
 
 	throttle *throttle
 	events   *rate.Limiter

@@ -2,6 +2,7 @@ package exposedapp
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,11 +20,13 @@ const reconnectPause = time.Second
 
 // newInformer makes an informer that is back a second or two after the API
 // server is. Left to itself it would wait ever longer, up to a minute, and keep
-// the operator blind meanwhile.
+// the operator blind meanwhile. It has no index by namespace: nothing is listed by that.
 func newInformer(
 	source toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers,
 	lost, found func(),
 ) toolscache.SharedIndexInformer {
+	indexers = maps.Clone(indexers)
+	delete(indexers, toolscache.NamespaceIndex)
 	under := toolscache.ToListerWatcherWithContext(source)
 	return toolscache.NewSharedIndexInformer(&toolscache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {

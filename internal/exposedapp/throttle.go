@@ -56,6 +56,7 @@ type throttle struct {
 
 // turn is when an app may write its status. Times are zero where there is none.
 type turn struct {
+	// rewords is nil until there is something to reword.
 	rewords *rate.Limiter
 	// at is the app's turn among all, while a status waits, and words whether that is
 	// among those that change nothing else.
@@ -90,7 +91,7 @@ func (t *throttle) wait(
 	defer t.mu.Unlock()
 	app := t.apps[key]
 	if app == nil {
-		app = &turn{rewords: rate.NewLimiter(rate.Every(rewordPause), rewordBurst), answers: answering(next)}
+		app = &turn{answers: answering(next)}
 		t.apps[key] = app
 	}
 	change := answering(next) - answering(before)
@@ -143,6 +144,9 @@ func (t *throttle) turn(words bool, now time.Time) time.Time {
 // rewording returns how long the app has to wait to tell other reasons, or words
 // alone. It takes nothing yet: by then there may be more to tell.
 func (a *turn) rewording(words bool, now time.Time) time.Duration {
+	if a.rewords == nil {
+		a.rewords = rate.NewLimiter(rate.Every(rewordPause), rewordBurst)
+	}
 	needed := 1.0
 	if words {
 		needed += reasonBurst

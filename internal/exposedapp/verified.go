@@ -10,14 +10,19 @@ import (
 // verified remembers by which digest children are as declared. So an app is rendered
 // when it changes, not whenever something about it is heard.
 type verified struct {
-	mu       sync.Mutex
-	children map[childKey]finding
+	mu   sync.Mutex
+	apps map[types.NamespacedName]*findings
 }
 
-// childKey names a child, which has the name of its app.
-type childKey struct {
-	app  types.NamespacedName
-	kind string
+// findings are those on the children of an app, which have its name.
+type findings struct{ deployment, service finding }
+
+// on returns the finding on the child of a kind.
+func (f *findings) on(kind string) *finding {
+	if kind == "Service" {
+		return &f.service
+	}
+	return &f.deployment
 }
 
 // declaration is what a child is rendered from.
@@ -36,7 +41,7 @@ type finding struct {
 }
 
 func newVerified() *verified {
-	return &verified{children: make(map[childKey]finding)}
+	return &verified{apps: make(map[types.NamespacedName]*findings)}
 }
 
 // asDeclared tells whether a child is as declared. wanted returns the digest of what is,
@@ -44,39 +49,50 @@ func newVerified() *verified {
 func (v *verified) asDeclared(
 	kind string, declared declaration, live metav1.Object, wanted func() digest,
 ) bool {
-	key := childKey{types.NamespacedName{Namespace: live.GetNamespace(), Name: live.GetName()}, kind}
-	v.mu.Lock()
-	found := v.children[key]
-	v.mu.Unlock()
+	key := types.NamespacedName{Namespace: live.GetNamespace(), Name: live.GetName()}
+	kept := remarkOn(live).digest
+	found := v.noted(key, kind)
 	switch {
 	case found.declaration == declared && found.version == "":
 	case found.declaration == declared && found.version == live.GetResourceVersion():
 		// The API server may write a value in another way than it was declared.
-		found = finding{declaration: declared, digest: keptDigest(live)}
+		found = finding{declaration: declared, digest: kept}
 	default:
 		found = finding{declaration: declared, digest: wanted()}
 	}
-	v.note(key, found)
-	return found.digest != 0 && found.digest == keptDigest(live)
+	v.note(key, kind, found)
+	return found.digest != 0 && found.digest == kept
 }
 
 // applied notes that an apply made a child, in a version, what is declared.
 func (v *verified) applied(key types.NamespacedName, kind string, declared declaration, version *string) {
 	if version != nil {
-		v.note(childKey{key, kind}, finding{declaration: declared, version: *version})
+		v.note(key, kind, finding{declaration: declared, version: *version})
 	}
 }
 
-func (v *verified) note(key childKey, found finding) {
+func (v *verified) noted(key types.NamespacedName, kind string) finding {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.children[key] = found
+	if app := v.apps[key]; app != nil {
+		return *app.on(kind)
+	}
+	return finding{}
+}
+
+func (v *verified) note(key types.NamespacedName, kind string, found finding) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	app := v.apps[key]
+	if app == nil {
+		app = &findings{}
+		v.apps[key] = app
+	}
+	*app.on(kind) = found
 }
 
 func (v *verified) forget(key types.NamespacedName) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, kind := range []string{"Deployment", "Service"} {
-		delete(v.children, childKey{key, kind})
-	}
+	delete(v.apps, key)
 }

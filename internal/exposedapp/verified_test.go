@@ -15,7 +15,7 @@ func TestVerified(t *testing.T) {
 	declared := declaration{app: "app", generation: 1}
 	child := func(version string, kept digest) *appsv1.Deployment {
 		live := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", ResourceVersion: version}}
-		kept.keep(live)
+		remark{digest: kept}.keep(live)
 		return live
 	}
 	rendered := 0
@@ -65,6 +65,6 @@ func TestVerified(t *testing.T) {
 		v.applied(web, "Deployment", declared, new("7"))
 		v.applied(web, "Service", declared, new("7"))
 		v.forget(web)
-		g.Expect(v.children).To(BeEmpty())
+		g.Expect(v.apps).To(BeEmpty())
 	})
 }

@@ -22,26 +22,18 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// serviceIndex finds EndpointSlices by the name of their Service.
-const serviceIndex = "service"
-
-// SetupWithManager adds the reconciler, its indexes and its watches to a
+// SetupWithManager adds the reconciler, its lookups and its watches to a
 // manager. What runs in an event handler must not wait for the cache to show the
 // operator its own writes: it would wait for itself.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, options controller.Options) error {
-	for _, index := range []struct {
-		object  client.Object
-		field   string
-		extract client.IndexerFunc
-	}{
-		{&v1alpha1.ExposedApp{}, nodePortIndex, indexClaimedPort},
-		{&discoveryv1.EndpointSlice{}, serviceIndex, indexService},
-	} {
-		if err := mgr.GetFieldIndexer().IndexField(ctx, index.object, index.field, index.extract); err != nil {
-			return err
-		}
-	}
 	if err := fillTogether(ctx, mgr.GetCache()); err != nil {
+		return err
+	}
+	var err error
+	if r.slices, err = newLookup(ctx, mgr.GetCache(), &discoveryv1.EndpointSlice{}, "service", serviceKey); err != nil {
+		return err
+	}
+	if r.claims, err = newLookup(ctx, mgr.GetCache(), &v1alpha1.ExposedApp{}, "nodePort", claimedPort); err != nil {
 		return err
 	}
 	r.throttle, r.verified = newThrottle(), newVerified()
@@ -104,7 +96,7 @@ func (r *Reconciler) sameName(ctx context.Context, object client.Object) []recon
 // rivals wakes the ExposedApps that ask for a node port which another one asked
 // for and no longer does.
 func (r *Reconciler) rivals() handler.EventHandler {
-	return onRelease(indexClaimedPort, r.enqueueClaimants)
+	return onRelease(claimedPort, r.enqueueClaimants)
 }
 
 // claimants wakes the ExposedApps that ask for a node port which a Service held
@@ -114,33 +106,37 @@ func (r *Reconciler) claimants() handler.EventHandler {
 }
 
 // onRelease handles the events by which an object loses node ports.
-func onRelease(
-	ports client.IndexerFunc,
-	enqueue func(context.Context, []string, workqueue.TypedRateLimitingInterface[reconcile.Request]),
+func onRelease[T client.Object](
+	ports func(T) []string, enqueue func([]string, workqueue.TypedRateLimitingInterface[reconcile.Request]),
 ) handler.EventHandler {
 	return handler.Funcs{
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent,
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent,
 			queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			enqueue(ctx, without(ports(e.ObjectOld), ports(e.ObjectNew)), queue)
+			before, ok1 := e.ObjectOld.(T)
+			after, ok2 := e.ObjectNew.(T)
+			if ok1 && ok2 {
+				enqueue(without(ports(before), ports(after)), queue)
+			}
 		},
-		DeleteFunc: func(ctx context.Context, e event.DeleteEvent,
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent,
 			queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			enqueue(ctx, ports(e.Object), queue)
+			if gone, ok := e.Object.(T); ok {
+				enqueue(ports(gone), queue)
+			}
 		},
 	}
 }
 
 func (r *Reconciler) enqueueClaimants(
-	ctx context.Context, ports []string, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+	ports []string, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
 ) {
 	for _, port := range ports {
-		var apps v1alpha1.ExposedAppList
-		if err := r.Client.List(ctx, &apps, client.MatchingFields{nodePortIndex: port},
-			client.DisableReadYourWritesConsistency); err != nil {
+		apps, err := r.claims.find(port)
+		if err != nil {
 			continue
 		}
-		for i := range apps.Items {
-			queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&apps.Items[i])})
+		for _, app := range apps {
+			queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(app)})
 		}
 	}
 }
@@ -148,12 +144,13 @@ func (r *Reconciler) enqueueClaimants(
 // serviceOf returns the ExposedApp of an EndpointSlice, which has its Service's
 // name.
 func serviceOf(_ context.Context, object client.Object) []reconcile.Request {
-	name := object.GetLabels()[discoveryv1.LabelServiceName]
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{
+		Namespace: object.GetNamespace(), Name: remarkOn(object).text,
+	}}}
 }
 
-func indexService(object client.Object) []string {
-	return []string{object.GetLabels()[discoveryv1.LabelServiceName]}
+func serviceKey(slice *discoveryv1.EndpointSlice) []string {
+	return []string{types.NamespacedName{Namespace: slice.Namespace, Name: remarkOn(slice).text}.String()}
 }
 
 // without returns what is in a and not in b.

@@ -1,0 +1,58 @@
+package exposedapp
+
+import (
+	"context"
+	"fmt"
+
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// lookup finds the objects of a kind in the cache by a key. Beside each key the field
+// indexes of controller-runtime have another for all namespaces, which nobody asks for
+// here and which takes a quarter of a KiB per app.
+type lookup[T client.Object] struct {
+	objects toolscache.Indexer
+	name    string
+}
+
+// newLookup has the objects of example's kind found by the keys that keys returns of one.
+func newLookup[T client.Object](
+	ctx context.Context, informers cache.Cache, example T, name string, keys func(T) []string,
+) (found lookup[T], err error) {
+	informer, err := informers.GetInformer(ctx, example, cache.BlockUntilSynced(false))
+	if err != nil {
+		return found, err
+	}
+	// It is one that newInformer made.
+	shared, ok := informer.(toolscache.SharedIndexInformer)
+	if !ok {
+		return found, fmt.Errorf("index %T by %s: its informer is a %T", example, name, informer)
+	}
+	return lookup[T]{shared.GetIndexer(), name}, informer.AddIndexers(toolscache.Indexers{
+		name: func(object any) ([]string, error) {
+			typed, ok := object.(T)
+			if !ok {
+				return nil, fmt.Errorf("index by %s: %T is no %T", name, object, example)
+			}
+			return keys(typed), nil
+		},
+	})
+}
+
+// find returns the objects that have a key. They are those of the cache: nobody may
+// change anything in them.
+func (l lookup[T]) find(key string) ([]T, error) {
+	found, err := l.objects.ByIndex(l.name, key)
+	if err != nil {
+		return nil, fmt.Errorf("look up by %s: %w", l.name, err)
+	}
+	objects := make([]T, 0, len(found))
+	for _, object := range found {
+		if typed, ok := object.(T); ok {
+			objects = append(objects, typed)
+		}
+	}
+	return objects, nil
+}
