@@ -2,7 +2,6 @@ package exposedapp
 
 import (
 	"time"
-	"unique"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -24,8 +23,9 @@ import (
 // one may hold the node port or the name of an ExposedApp. While reports cannot
 // be heard, the matrix is told so.
 func CacheOptions(matrix *reachability.Matrix, now clock.PassiveClock) cache.Options {
+	trimmed := trim(newFieldSets())
 	// Nobody changes anything in what is read of these kinds.
-	shared, fields := true, newFieldSets()
+	shared := true
 	return cache.Options{
 		NewInformer: func(source toolscache.ListerWatcher, example runtime.Object, resync time.Duration,
 			indexers toolscache.Indexers) toolscache.SharedIndexInformer {
@@ -33,39 +33,40 @@ func CacheOptions(matrix *reachability.Matrix, now clock.PassiveClock) cache.Opt
 			if _, reports := example.(*v1alpha1.NodeReachability); reports {
 				lost, found = func() { matrix.Deafen(now.Now()) }, func() { matrix.Hear(now.Now()) }
 			}
-			return newInformer(source, example, resync, indexers, lost, found)
+			return newInformer(source, example, resync, indexers, trimmed, lost, found)
 		},
 		ReaderFailOnMissingInformer: true,
-		DefaultTransform:            cache.TransformStripManagedFields(),
+		DefaultTransform:            trimmed,
 		ByObject: map[client.Object]cache.ByObject{
-			&v1alpha1.ExposedApp{}:       {Transform: transform(trimApp)},
-			&v1alpha1.NodeReachability{}: {Transform: transform(trimReport)},
-			&appsv1.Deployment{}: {
-				Transform:             transform(func(child *appsv1.Deployment) { trimDeployment(child, fields) }),
-				UnsafeDisableDeepCopy: &shared,
-			},
-			&corev1.Service{}: {
-				Transform:             transform(func(child *corev1.Service) { trimService(child, fields) }),
-				UnsafeDisableDeepCopy: &shared,
-			},
-			&corev1.Node{}: {Transform: transform(trimNode), UnsafeDisableDeepCopy: &shared},
+			&appsv1.Deployment{}: {UnsafeDisableDeepCopy: &shared},
+			&corev1.Service{}:    {UnsafeDisableDeepCopy: &shared},
+			&corev1.Node{}:       {UnsafeDisableDeepCopy: &shared},
 			&discoveryv1.EndpointSlice{}: {
 				// EndpointSlices carry the labels of their Service.
-				Label:     labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}),
-				Transform: transform(trimEndpointSlice), UnsafeDisableDeepCopy: &shared,
+				Label:                 labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}),
+				UnsafeDisableDeepCopy: &shared,
 			},
 		},
 	}
 }
 
-// transform makes a TransformFunc of a function that changes objects in place. It must
-// change nothing in an object that it was given before: informers do that. Namespaces
-// are few.
-func transform[T client.Object](trim func(T)) toolscache.TransformFunc {
+// trim returns the function that makes what is cached of what the API server sent. It
+// changes objects in place, and nothing in one that it was given before: informers do that.
+func trim(fields fieldSets) toolscache.TransformFunc {
 	return func(object any) (any, error) {
-		if typed, ok := object.(T); ok {
-			trim(typed)
-			typed.SetNamespace(unique.Make(typed.GetNamespace()).Value())
+		switch object := object.(type) {
+		case *v1alpha1.ExposedApp:
+			trimApp(object)
+		case *v1alpha1.NodeReachability:
+			trimReport(object)
+		case *appsv1.Deployment:
+			trimDeployment(object, fields)
+		case *corev1.Service:
+			trimService(object, fields)
+		case *corev1.Node:
+			trimNode(object)
+		case *discoveryv1.EndpointSlice:
+			trimEndpointSlice(object)
 		}
 		return object, nil
 	}
@@ -78,7 +79,7 @@ func trimApp(app *v1alpha1.ExposedApp) {
 	app.ManagedFields, app.Labels, app.Annotations = nil, nil, nil
 	app.Status.Conditions = exact(app.Status.Conditions)
 	app.Status.Nodes = exact(app.Status.Nodes)
-	share(&app.Spec, &app.Status.Nodes)
+	share(&app.Namespace, &app.Spec, &app.Status.Nodes)
 	for i := range app.Status.Conditions {
 		condition := &app.Status.Conditions[i]
 		share(&condition.Type, &condition.Status, &condition.Reason)
@@ -108,6 +109,7 @@ func trimDeployment(deployment *appsv1.Deployment, fields fieldSets) {
 		return
 	}
 	remark{digest: ownedDigest(deployment, fields)}.keep(deployment)
+	share(&deployment.Namespace)
 	shareOwners(deployment)
 	spec, status := deployment.Spec, deployment.Status
 	deployment.Spec, deployment.Status = appsv1.DeploymentSpec{}, appsv1.DeploymentStatus{}
@@ -143,6 +145,7 @@ func trimService(service *corev1.Service, fields fieldSets) {
 		return
 	}
 	remark{digest: ownedDigest(service, fields), text: service.Annotations[v1alpha1.ProbeAnnotation]}.keep(service)
+	share(&service.Namespace)
 	shareOwners(service)
 	spec := service.Spec
 	service.Spec, service.Status = corev1.ServiceSpec{HealthCheckNodePort: spec.HealthCheckNodePort}, corev1.ServiceStatus{}
@@ -196,7 +199,7 @@ func trimEndpointSlice(slice *discoveryv1.EndpointSlice) {
 			Conditions: slice.Endpoints[i].Conditions, NodeName: slice.Endpoints[i].NodeName,
 		}
 	}
-	share(&slice.Endpoints)
+	share(&slice.Namespace, &slice.Endpoints)
 }
 
 // shareOwners keeps the texts of owner references once. An ExposedApp's name is that of

@@ -9,6 +9,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/test/gen"
@@ -173,15 +174,19 @@ func TestTrimEndpointSlice(t *testing.T) {
 	g.Expect(slice.ManagedFields).To(BeEmpty())
 }
 
-func TestTransform(t *testing.T) {
+func TestTrim(t *testing.T) {
 	g := NewWithT(t)
-	node := gen.Node("a")
-	node.Spec.PodCIDR = "10.1.0.0/24"
-	g.Expect(transform(trimNode)(node)).To(BeIdenticalTo(node))
-	g.Expect(node.Spec.PodCIDR).To(BeEmpty())
-
-	gone := toolscache.DeletedFinalStateUnknown{Key: "a"}
-	g.Expect(transform(trimNode)(gone)).To(Equal(gone), "a tombstone passes")
+	whole := []client.Object{
+		&v1alpha1.ExposedApp{ObjectMeta: describedMeta()}, &v1alpha1.NodeReachability{ObjectMeta: describedMeta()},
+		&appsv1.Deployment{ObjectMeta: describedMeta()}, &corev1.Service{ObjectMeta: describedMeta()},
+		&corev1.Node{ObjectMeta: describedMeta()}, &discoveryv1.EndpointSlice{ObjectMeta: describedMeta()},
+	}
+	for _, object := range whole {
+		g.Expect(trim(newFieldSets())(object)).To(BeIdenticalTo(object))
+		g.Expect(object.GetManagedFields()).To(BeEmpty(), "%T", object)
+	}
+	gone := toolscache.DeletedFinalStateUnknown{Key: "a", Obj: whole[0]}
+	g.Expect(trim(newFieldSets())(gone)).To(Equal(gone), "a tombstone passes")
 }
 
 // applied is the entry of what the operator applied.

@@ -1,0 +1,89 @@
+package exposedapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	toolscache "k8s.io/client-go/tools/cache"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/gen"
+)
+
+// shelf is an API server with apps, of which each page holds one.
+type shelf struct {
+	apps []*v1alpha1.ExposedApp
+	fail error
+
+	mu    sync.Mutex
+	asked []metav1.ListOptions
+	pages []*v1alpha1.ExposedAppList
+	// untrimmed is the most managed fields in all pages when another was asked for.
+	untrimmed int
+}
+
+func (s *shelf) list(_ context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, options)
+	for _, page := range s.pages {
+		s.untrimmed += len(page.Items[0].ManagedFields)
+	}
+	if s.fail != nil {
+		return nil, s.fail
+	}
+	page := &v1alpha1.ExposedAppList{ListMeta: metav1.ListMeta{ResourceVersion: "7"}}
+	page.Items = append(page.Items, *s.apps[len(s.pages)].DeepCopy())
+	if s.pages = append(s.pages, page); len(s.pages) < len(s.apps) {
+		page.Continue = fmt.Sprint(len(s.pages))
+	}
+	return page, nil
+}
+
+func (s *shelf) source() *toolscache.ListWatch {
+	return &toolscache.ListWatch{
+		ListWithContextFunc: s.list,
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) {
+			return watch.NewFake(), nil
+		},
+	}
+}
+
+// The API server is asked for pages of the newest, and each is trimmed before the next.
+func TestInformerListsInPages(t *testing.T) {
+	g := NewWithT(t)
+	s := &shelf{apps: []*v1alpha1.ExposedApp{gen.ExposedApp("a"), gen.ExposedApp("b"), gen.ExposedApp("c")}}
+	for _, app := range s.apps {
+		app.ManagedFields = []metav1.ManagedFieldsEntry{applied}
+	}
+	informer := newInformer(s.source(), &v1alpha1.ExposedApp{}, 0, toolscache.Indexers{
+		toolscache.NamespaceIndex: toolscache.MetaNamespaceIndexFunc,
+	}, trim(newFieldSets()), func() {}, func() {})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); informer.RunWithContext(ctx) }()
+	g.Expect(toolscache.WaitForCacheSync(ctx.Done(), informer.HasSynced)).To(BeTrue())
+	cancel()
+	<-done
+
+	g.Expect(informer.GetStore().ListKeys()).To(ConsistOf("default/a", "default/b", "default/c"))
+	g.Expect(informer.GetIndexer().GetIndexers()).To(BeEmpty())
+	g.Expect(s.untrimmed).To(BeZero())
+	g.Expect(s.asked).To(HaveLen(3))
+	g.Expect(s.asked).To(HaveEach(And(HaveField("ResourceVersion", ""), HaveField("Limit", BeNumerically(">", 0)))))
+}
+
+func TestInformerTellsWhyAPageIsMissing(t *testing.T) {
+	g := NewWithT(t)
+	s := &shelf{fail: errors.New("no")}
+	_, err := listPage(t.Context(), s.source(), metav1.ListOptions{ResourceVersion: "5"}, trim(newFieldSets()))
+	g.Expect(err).To(MatchError("no"))
+	g.Expect(s.asked).To(HaveExactElements(HaveField("ResourceVersion", "5")), "what it was told to be as new as")
+}
