@@ -67,6 +67,8 @@ func run(opts options) error {
 	}
 	// The API server's own priority and fairness limits the operator.
 	config.QPS = -1
+	// To compress lists takes both sides longer than to send them.
+	config.DisableCompression = true
 	config.UserAgent = v1alpha1.OperatorName + "/" + version
 
 	ctx := ctrl.SetupSignalHandler()

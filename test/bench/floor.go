@@ -82,7 +82,7 @@ func subjectConfig(kubeconfig, name string) (*rest.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.QPS, config.UserAgent = -1, name
+	config.QPS, config.UserAgent, config.DisableCompression = -1, name, true
 	return config, nil
 }
 
