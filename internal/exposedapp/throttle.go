@@ -17,7 +17,7 @@ import (
 const (
 	// statusesPerSecond bounds what a change that concerns every app, such as a
 	// node that dies, costs the API server, beyond statusBurst.
-	statusesPerSecond = 60
+	statusesPerSecond = 75
 	statusBurst       = 300
 
 	// wordsPerSecond bounds those that change nothing but messages, beyond wordsBurst.
