@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -13,8 +14,8 @@ import (
 )
 
 // BenchmarkVerdicts judges one app on 5,000 nodes: where all answer, where no
-// agent has a word yet, where half of the observers get an answer, and where nobody
-// does, with and without a ready pod.
+// agent has a word yet, where half of the observers get an answer, where nobody
+// does, with and without a ready pod, and where the last pod has just gone.
 func BenchmarkVerdicts(b *testing.B) {
 	const size = 5000
 	podless := webApp()
@@ -22,21 +23,23 @@ func BenchmarkVerdicts(b *testing.B) {
 	for _, c := range []struct {
 		name  string
 		app   reachability.App
+		since time.Time
 		write func(i int, report *v1alpha1.NodeReachability)
 	}{
-		{"answers", webApp(), func(int, *v1alpha1.NodeReachability) {}},
-		{"silence", webApp(), func(_ int, report *v1alpha1.NodeReachability) { report.Status.NodePorts = "" }},
-		{"dispute", webApp(), func(i int, report *v1alpha1.NodeReachability) {
+		{"answers", webApp(), start, func(int, *v1alpha1.NodeReachability) {}},
+		{"silence", webApp(), start, func(_ int, report *v1alpha1.NodeReachability) { report.Status.NodePorts = "" }},
+		{"dispute", webApp(), start, func(i int, report *v1alpha1.NodeReachability) {
 			if i%2 == 0 {
 				refuses(report)
 			}
 		}},
-		{"refusal", webApp(), func(_ int, report *v1alpha1.NodeReachability) { refuses(report) }},
-		{"podless", podless, func(_ int, report *v1alpha1.NodeReachability) { refuses(report) }},
+		{"refusal", webApp(), start, func(_ int, report *v1alpha1.NodeReachability) { refuses(report) }},
+		{"podless", podless, start, func(_ int, report *v1alpha1.NodeReachability) { refuses(report) }},
+		{"going", podless, later, func(int, *v1alpha1.NodeReachability) {}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			matrix := cluster(b, size, c.write)
-			matrix.Observe(web, c.app, start)
+			matrix.Observe(web, c.app, c.since)
 			var verdicts []v1alpha1.NodeVerdict
 			for b.Loop() {
 				if verdicts, _ = matrix.AppendVerdicts(verdicts[:0], web, later); len(verdicts) != size {

@@ -10,14 +10,15 @@ import (
 )
 
 // plain gives the verdict on a node of which all observers say that the app answers, or
-// all that it does not where no pod could. It says what judge would, for good, at a
-// fraction of the cost: on a large cluster nearly every verdict is one of these.
+// all that it does not where no pod could, and how long it holds if nothing is heard. It
+// says what judge would, at a fraction of the cost: on a large cluster nearly every
+// verdict is one of these.
 func (m *Matrix) plain(
 	app *subject, node *place, family corev1.IPFamily, unread unread, now time.Time,
-) (verdict v1alpha1.NodeVerdict, ok bool) {
+) (verdict v1alpha1.NodeVerdict, holds time.Duration, ok bool) {
 	at := node.in(family)
 	if at == nil || len(m.alive) == 1 || excuse(app, node, family) != "" {
-		return verdict, false
+		return verdict, 0, false
 	}
 	agreed := m.agreement(node.Name, at)
 	verdict = v1alpha1.NodeVerdict{Node: node.Name, Family: family, Expected: true, Address: at.text}
@@ -30,11 +31,32 @@ func (m *Matrix) plain(
 		if !unread.unreachable {
 			verdict.Observers = fraction(0, agreed.observers)
 		}
+	case !app.Endpoints.servedIn(family) && agreed.reaches(app):
+		if holds = m.unsettled(app, node.Name, at, now); holds <= 0 {
+			return verdict, 0, false
+		}
+		verdict.State = v1alpha1.NodeUnknown
+		verdict.Reason, verdict.Message = v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
+		if !unread.unreachable {
+			verdict.Observers = m.allOf(agreed.observers)
+		}
 	default:
-		return verdict, false
+		return verdict, 0, false
 	}
 	m.release(app, at.address)
-	return verdict, true
+	return verdict, holds, true
+}
+
+// unsettled returns how long it takes yet until every word on a node is newer than the
+// last change of an app's endpoints.
+func (m *Matrix) unsettled(app *subject, node string, at *site, now time.Time) time.Duration {
+	var cycle time.Duration
+	for _, entry := range m.observers[at.address] {
+		if entry.heardOn(node) {
+			cycle = max(cycle, entry.cycle(app))
+		}
+	}
+	return app.moved.Add(cycle).Sub(now)
 }
 
 // allOf is how it is written that all observers reach a node.

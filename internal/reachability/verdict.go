@@ -46,8 +46,7 @@ func (m *Matrix) AppendVerdicts(
 		}
 		unread := unread{unreachable: unreachable >= Explained, rest: unreachable+unknown >= Explained}
 		for _, family := range app.Families {
-			verdict, plain := m.plain(app, &m.nodes[i], family, unread, now)
-			var holds time.Duration
+			verdict, holds, plain := m.plain(app, &m.nodes[i], family, unread, now)
 			if !plain {
 				m.heard = m.words(app, &m.nodes[i], family, unread, now)
 				verdict, holds = judge(app, &m.nodes[i].Node, family, m.heard, now)

@@ -24,8 +24,7 @@ type view struct {
 	covered bool
 	// failures and pending are those of the report that name the app's node port.
 	failures, pending []*exception
-	// cycle is the time in which every pair of the observer was probed and its word
-	// written.
+	// cycle is that of the observer.
 	cycle time.Duration
 }
 
@@ -37,6 +36,12 @@ func (e *entry) viewFor(app *subject) *view {
 	return &e.view
 }
 
+// cycle returns the time in which every pair of an observer was probed and its word
+// written.
+func (e *entry) cycle(app *subject) time.Duration {
+	return max(budget.Period(app.Period, e.size, len(e.addresses)), e.turn) + cycleSlack
+}
+
 // take makes a view that of an app, in the room of the former one.
 func (v *view) take(e *entry, app *subject) {
 	nodePort := uint16(app.Service.NodePort)
@@ -46,7 +51,7 @@ func (v *view) take(e *entry, app *subject) {
 		covered:  !e.stale && e.nodePorts.Contains(nodePort) && covers(e.version, app.since),
 		failures: v.failures[:0],
 		pending:  v.pending[:0],
-		cycle:    max(budget.Period(app.Period, e.size, len(e.addresses)), e.turn) + cycleSlack,
+		cycle:    e.cycle(app),
 	}
 	for i := range e.failures {
 		if e.failures[i].nodePorts.Contains(nodePort) {
