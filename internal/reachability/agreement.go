@@ -16,8 +16,9 @@ type agreement struct {
 	node string
 	// observers is how many there are.
 	observers int
-	// reached and failed are the node ports of which all say so.
-	reached, failed nodeport.Set
+	// reached and failed are the node ports of which all say so, and disputed those of
+	// which some say that they failed.
+	reached, failed, disputed nodeport.Set
 	// version is the oldest that any of them covers.
 	version string
 }
@@ -53,9 +54,11 @@ func (m *Matrix) agree(node string, address netip.Addr) *agreement {
 			agreed.version = entry.version
 		}
 		agreed.reached, agreed.failed = agreed.reached.Intersect(reached), agreed.failed.Intersect(failed)
+		agreed.disputed = agreed.disputed.Union(failed)
 		agreed.observers++
 	}
 	agreed.reached, agreed.failed = handy(agreed.reached), handy(agreed.failed)
+	agreed.disputed = handy(agreed.disputed.Minus(agreed.failed))
 	return agreed
 }
 
@@ -90,9 +93,11 @@ func (e *entry) heardOn(node string) bool {
 	return e.alive && !e.stale && e.name != node
 }
 
-// reaches tells whether all observers reach an app, and fails whether none does.
-func (a *agreement) reaches(app *subject) bool { return a.say(a.reached, app) }
-func (a *agreement) fails(app *subject) bool   { return a.say(a.failed, app) }
+// reaches tells whether all observers reach an app, fails whether none does, and disputes
+// whether some do not.
+func (a *agreement) reaches(app *subject) bool  { return a.say(a.reached, app) }
+func (a *agreement) fails(app *subject) bool    { return a.say(a.failed, app) }
+func (a *agreement) disputes(app *subject) bool { return a.say(a.disputed, app) }
 
 func (a *agreement) say(nodePorts nodeport.Set, app *subject) bool {
 	return nodePorts.Contains(uint16(app.Service.NodePort)) && covers(a.version, app.since)

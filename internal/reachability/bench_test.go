@@ -15,7 +15,8 @@ import (
 
 // BenchmarkVerdicts judges one app on 5,000 nodes: where all answer, where no
 // agent has a word yet, where half of the observers get an answer, where nobody
-// does, with and without a ready pod, and where the last pod has just gone.
+// does, with and without a ready pod, where the last pod went, as half of them have told,
+// and where it has just gone.
 func BenchmarkVerdicts(b *testing.B) {
 	const size = 5000
 	podless := webApp()
@@ -35,6 +36,11 @@ func BenchmarkVerdicts(b *testing.B) {
 		}},
 		{"refusal", webApp(), start, func(_ int, report *v1alpha1.NodeReachability) { refuses(report) }},
 		{"podless", podless, start, func(_ int, report *v1alpha1.NodeReachability) { refuses(report) }},
+		{"parting", podless, start, func(i int, report *v1alpha1.NodeReachability) {
+			if i%2 == 0 {
+				refuses(report)
+			}
+		}},
 		{"going", podless, later, func(int, *v1alpha1.NodeReachability) {}},
 	} {
 		b.Run(c.name, func(b *testing.B) {

@@ -10,7 +10,7 @@ import (
 )
 
 // plain gives the verdict on a node of which all observers say that the app answers, or
-// all that it does not where no pod could, and how long it holds if nothing is heard. It
+// that it does not where no pod could, and how long it holds if nothing is heard. It
 // says what judge would, at a fraction of the cost: on a large cluster nearly every
 // verdict is one of these.
 func (m *Matrix) plain(
@@ -21,11 +21,13 @@ func (m *Matrix) plain(
 		return verdict, 0, false
 	}
 	agreed := m.agreement(node.Name, at)
+	// Who disagrees does not matter where no pod could answer, but to who reads it.
+	fails := func() bool { return agreed.fails(app) || unread.unreachable && agreed.disputes(app) }
 	verdict = v1alpha1.NodeVerdict{Node: node.Name, Family: family, Expected: true, Address: at.text}
 	switch {
 	case app.Endpoints.servedIn(family) && agreed.reaches(app):
 		verdict.State, verdict.Observers = v1alpha1.NodeReachable, m.allOf(agreed.observers)
-	case !app.Endpoints.ReadyIn(family) && agreed.fails(app) && now.Sub(app.lastChange(&node.Node)) >= settle:
+	case !app.Endpoints.ReadyIn(family) && fails() && now.Sub(app.lastChange(&node.Node)) >= settle:
 		verdict.State = v1alpha1.NodeUnreachable
 		verdict.Reason, verdict.Message = v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
 		if !unread.unreachable {
