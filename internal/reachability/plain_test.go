@@ -121,7 +121,7 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 	}, now.Add(-time.Hour))
 	web := types.NamespacedName{Name: "web"}
 	m.apps[web] = app
-	seen, remembered, isolated := map[word]int{}, 0, 0
+	seen, disputes, remembered, isolated := map[word]int{}, 0, 0, 0
 	for range 5000 {
 		now = now.Add(time.Second)
 		observer := nodes[chance.IntN(len(nodes))].Name
@@ -151,6 +151,10 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 			g.Expect(agreement.observers).To(BeElementOf(0, all))
 			g.Expect(agreement.reaches(app)).To(Equal(all > 0 && said[reached] == all))
 			g.Expect(agreement.fails(app)).To(Equal(all > 0 && said[failed] == all))
+			if agreement.disputes(app) {
+				disputes++
+				g.Expect(said[failed]).To(And(BeNumerically(">", 0), BeNumerically("<", all)))
+			}
 			switch {
 			case agreement.reaches(app):
 				seen[reached]++
@@ -182,6 +186,7 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 		}
 	}
 	g.Expect(remembered).To(BeNumerically(">", 2))
+	g.Expect(disputes).To(BeNumerically(">", 100))
 	g.Expect(isolated).To(BeNumerically(">", 100))
 	for _, said := range []word{silent, reached, failed} {
 		g.Expect(seen[said]).To(BeNumerically(">", 100))
