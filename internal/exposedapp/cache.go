@@ -23,7 +23,7 @@ import (
 // one may hold the node port or the name of an ExposedApp. While reports cannot
 // be heard, the matrix is told so.
 func CacheOptions(matrix *reachability.Matrix, now clock.PassiveClock) cache.Options {
-	trimmed := trim(newFieldSets())
+	transform := trim(newFieldSets())
 	// Nobody changes anything in what is read of these kinds.
 	shared := true
 	return cache.Options{
@@ -33,10 +33,10 @@ func CacheOptions(matrix *reachability.Matrix, now clock.PassiveClock) cache.Opt
 			if _, reports := example.(*v1alpha1.NodeReachability); reports {
 				lost, found = func() { matrix.Deafen(now.Now()) }, func() { matrix.Hear(now.Now()) }
 			}
-			return newInformer(source, example, resync, indexers, trimmed, lost, found)
+			return newInformer(source, example, resync, indexers, transform, lost, found)
 		},
 		ReaderFailOnMissingInformer: true,
-		DefaultTransform:            trimmed,
+		DefaultTransform:            transform,
 		ByObject: map[client.Object]cache.ByObject{
 			&appsv1.Deployment{}: {UnsafeDisableDeepCopy: &shared},
 			&corev1.Service{}:    {UnsafeDisableDeepCopy: &shared},
