@@ -43,7 +43,7 @@ func ownedDigest(live client.Object, fields fieldSets) digest {
 }
 
 // fieldSets are sets of fields by how they are written. The operator owns the same fields
-// of most objects of a kind, and to read them takes as long as the rest of a digest.
+// of most objects of a kind, and to read them allocates as much as the rest of a digest.
 type fieldSets struct{ known *lru.Cache }
 
 func newFieldSets() fieldSets { return fieldSets{lru.New(32)} }
