@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/statuspatch"
 )
 
 // Client talks to the API server about what an agent needs and no more. It asks
@@ -77,24 +77,17 @@ func NewClient(config *rest.Config, version string) (*Client, error) {
 	return &c, nil
 }
 
-// ApplyStatus applies the status of the NodeReachability of a node. It takes over
-// fields that others may have set: nobody else has a say in it.
-func (c *Client) ApplyStatus(ctx context.Context, node string, status v1alpha1.NodeReachabilityStatus) error {
-	// A NodeReachability would say that its spec and its metadata are empty.
-	wanted, err := json.Marshal(struct {
-		metav1.TypeMeta `json:",inline"`
-		Metadata        map[string]string               `json:"metadata"`
-		Status          v1alpha1.NodeReachabilityStatus `json:"status"`
-	}{
-		metav1.TypeMeta{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "NodeReachability"},
-		map[string]string{"name": node},
-		status,
-	})
+// ReplaceStatus writes the status of the NodeReachability of a node, if it still is the
+// object with that UID.
+func (c *Client) ReplaceStatus(
+	ctx context.Context, node string, uid types.UID, status v1alpha1.NodeReachabilityStatus,
+) error {
+	patch, err := statuspatch.Of(uid, status)
 	if err != nil {
 		return err
 	}
-	return c.nodeReachabilities.Patch(types.ApplyPatchType).
+	return c.nodeReachabilities.Patch(types.JSONPatchType).
 		Resource(c.nodeReachabilities.name).Name(node).SubResource("status").
-		VersionedParams(&metav1.PatchOptions{FieldManager: v1alpha1.AgentName, Force: new(true)}, c.nodeReachabilities.parameters).
-		Body(wanted).Do(ctx).Error()
+		VersionedParams(&metav1.PatchOptions{FieldManager: v1alpha1.AgentName}, c.nodeReachabilities.parameters).
+		Body(patch).Do(ctx).Error()
 }

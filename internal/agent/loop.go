@@ -25,7 +25,7 @@ type loop struct {
 	schedule *schedule
 	pacer    report.Pacer
 	prober   Prober
-	publish  func(context.Context, v1alpha1.NodeReachabilityStatus) error
+	publish  func(context.Context, types.UID, v1alpha1.NodeReachabilityStatus) error
 	log      logr.Logger
 	started  time.Time
 	probes   statistics
@@ -74,7 +74,7 @@ type trial struct {
 
 func newLoop(
 	workers int, prober Prober,
-	publish func(context.Context, v1alpha1.NodeReachabilityStatus) error, log logr.Logger,
+	publish func(context.Context, types.UID, v1alpha1.NodeReachabilityStatus) error, log logr.Logger,
 ) *loop {
 	return &loop{
 		schedule: newSchedule(workers),
@@ -228,11 +228,11 @@ func (l *loop) startWrite(ctx context.Context, now time.Duration) {
 	status.Probes = l.probes.status()
 	l.pacer.Write(now)
 	l.writing = true
-	patience := l.pacer.Patience()
+	uid, patience := l.assignment.uid, l.pacer.Patience()
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		err := l.publish(ctx, status)
+		err := l.publish(ctx, uid, status)
 		select {
 		case l.written <- err:
 		case <-l.done:

@@ -14,6 +14,7 @@ import (
 	. "github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/probe"
@@ -99,7 +100,7 @@ func (b *bubble) Probe(ctx context.Context, target probe.Target) probe.Result {
 	return does.result
 }
 
-func (b *bubble) publish(ctx context.Context, status v1alpha1.NodeReachabilityStatus) error {
+func (b *bubble) publish(ctx context.Context, _ types.UID, status v1alpha1.NodeReachabilityStatus) error {
 	_, bounded := ctx.Deadline()
 	b.g.Expect(bounded).To(BeTrue(), "no write takes for ever")
 	b.mu.Lock()

@@ -19,14 +19,16 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	applyv1alpha1 "github.com/exposedapp/exposedapp/api/v1alpha1/applyconfiguration/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/statuspatch"
 )
 
 // Reconciler reconciles ExposedApps.
@@ -91,12 +93,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 
 // report writes a status that changed, and tells of the transitions.
 func (r *Reconciler) report(ctx context.Context, app *v1alpha1.ExposedApp, next v1alpha1.ExposedAppStatus) error {
-	wanted := applyv1alpha1.ExposedApp(app.Name, app.Namespace).
-		WithUID(app.UID).
-		WithStatus(convert[applyv1alpha1.ExposedAppStatusApplyConfiguration](next))
-	if err := r.Client.Status().Apply(ctx, wanted, client.ForceOwnership); err != nil {
-		// The app may be gone, and another of its name there, by now.
-		return client.IgnoreNotFound(fmt.Errorf("apply status: %w", err))
+	patch, err := statuspatch.Of(app.UID, next)
+	if err != nil {
+		return fmt.Errorf("encode status: %w", err)
+	}
+	written := &v1alpha1.ExposedApp{ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: app.Name}}
+	if err := r.Client.Status().Patch(ctx, written, client.RawPatch(types.JSONPatchType, patch)); err != nil {
+		// The app may be gone by now.
+		return client.IgnoreNotFound(fmt.Errorf("write status: %w", err))
 	}
 	r.recordTransitions(app, &next)
 	return nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -31,6 +32,7 @@ const (
 type writing struct {
 	agent    *simulated
 	node     string
+	uid      types.UID
 	status   v1alpha1.NodeReachabilityStatus
 	patience time.Duration
 }
@@ -45,7 +47,7 @@ func (f *fleetActor) startWrite(a *simulated, now time.Duration) {
 	status.Probes = f.statistics(a, now)
 	a.pacer.Write(now)
 	a.writing, a.turned = true, false
-	f.jobs <- writing{a, a.node.name, status, a.pacer.Patience()}
+	f.jobs <- writing{a, a.node.name, a.uid, status, a.pacer.Patience()}
 }
 
 // write writes one report after the other, each as the agent of its node.
@@ -67,7 +69,7 @@ func (f *fleetActor) write(ctx context.Context) error {
 func (f *fleetActor) apply(ctx context.Context, job writing) error {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, onNode{}, job.node), job.patience)
 	defer cancel()
-	return f.client.ApplyStatus(ctx, job.node, job.status)
+	return f.client.ReplaceStatus(ctx, job.node, job.uid, job.status)
 }
 
 func (f *fleetActor) finishWrite(a *simulated, now time.Duration, err error) {
