@@ -3,6 +3,7 @@ package reachability
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
@@ -21,6 +22,9 @@ type agreement struct {
 	reached, failed, disputed nodeport.Set
 	// version is the oldest that any of them covers.
 	version string
+	// cycle is the longest of theirs for an app that is probed every period, 0 before it
+	// was asked for.
+	period, cycle time.Duration
 }
 
 // agreedRanges is how many ranges of node ports there may be in an agreement. There is
@@ -101,6 +105,21 @@ func (a *agreement) disputes(app *subject) bool { return a.say(a.disputed, app) 
 
 func (a *agreement) say(nodePorts nodeport.Set, app *subject) bool {
 	return nodePorts.Contains(uint16(app.Service.NodePort)) && covers(a.version, app.since)
+}
+
+// cycleFor returns the time in which every observer of the address, of these, has probed
+// an app and told of it. Nearly all apps have the same period.
+func (a *agreement) cycleFor(app *subject, observers []*entry) time.Duration {
+	if a.cycle > 0 && a.period == app.Period {
+		return a.cycle
+	}
+	a.period, a.cycle = app.Period, 0
+	for _, entry := range observers {
+		if entry.heardOn(a.node) {
+			a.cycle = max(a.cycle, entry.cycle(app))
+		}
+	}
+	return a.cycle
 }
 
 // reopen has asked anew what the observers of the addresses of a report say, and

@@ -52,13 +52,7 @@ func (m *Matrix) plain(
 // unsettled returns how long it takes yet until every word on a node is newer than the
 // last change of an app's endpoints.
 func (m *Matrix) unsettled(app *subject, node string, at *site, now time.Time) time.Duration {
-	var cycle time.Duration
-	for _, entry := range m.observers[at.address] {
-		if entry.heardOn(node) {
-			cycle = max(cycle, entry.cycle(app))
-		}
-	}
-	return app.moved.Add(cycle).Sub(now)
+	return app.moved.Add(m.agreement(node, at).cycleFor(app, m.observers[at.address])).Sub(now)
 }
 
 // allOf is how it is written that all observers reach a node.
