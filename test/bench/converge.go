@@ -34,6 +34,8 @@ func converge(ctx context.Context, b *bench) error {
 	// By rounds: the machine itself may be slower in one than in the next.
 	b.report("converge_ratio", "×", ratios(times("operator"), times("floor"))...)
 	b.report("converge_naive_ratio", "×", ratios(times("naive"), times("operator"))...)
+	// Nobody can be faster than the naive one by more.
+	b.report("converge_naive_ratio_of_floor", "×", ratios(times("naive"), times("floor"))...)
 	for _, subject := range subjects {
 		trials := taken[subject.name]
 		b.report("converge_seconds_"+subject.name, "s", column(trials, seconds)...)

@@ -245,7 +245,8 @@ func (f *fleetActor) stir(now time.Duration, key types.NamespacedName, ready str
 	}
 	f.stirred[slot] = max(now+settling, f.stirred[slot]+stirPause)
 	for _, a := range f.agents {
-		if !a.running || a.turned {
+		// One that looks sooner anyway then finds out what this look is about as well.
+		if !a.running || a.turned || a.news <= f.stirred[slot] {
 			continue
 		}
 		before := a.news
