@@ -39,6 +39,7 @@ type options struct {
 	metricsAddress string
 	probeAddress   string
 	leaderElect    bool
+	leaseNamespace string
 	workers        int
 }
 
@@ -48,6 +49,8 @@ func main() {
 		"address of the metrics endpoint, served over TLS to those that may get /metrics; 0 turns it off")
 	flag.StringVar(&opts.probeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
 	flag.BoolVar(&opts.leaderElect, "leader-elect", false, "let one of several replicas work at a time")
+	flag.StringVar(&opts.leaseNamespace, "leader-elect-resource-namespace", "",
+		"namespace of the lease by which replicas elect the one that works; that of the pod if empty")
 	flag.IntVar(&opts.workers, "workers", 16, "ExposedApps that are reconciled at a time")
 	logging := zap.Options{}
 	logging.BindFlags(flag.CommandLine)
@@ -142,9 +145,11 @@ func newManager(config *rest.Config, opts options, matrix *reachability.Matrix) 
 		HealthProbeBindAddress: opts.probeAddress,
 		LeaderElection:         opts.leaderElect,
 		LeaderElectionID:       v1alpha1.OperatorName,
-		LeaseDuration:          &lease,
-		RenewDeadline:          &renew,
-		RetryPeriod:            &retry,
+		// Outside of a cluster there is no pod to tell.
+		LeaderElectionNamespace: opts.leaseNamespace,
+		LeaseDuration:           &lease,
+		RenewDeadline:           &renew,
+		RetryPeriod:             &retry,
 		// The process ends right after the manager, so the lease can be let go.
 		LeaderElectionReleaseOnCancel: true,
 	})

@@ -168,8 +168,9 @@ func (c *cluster) user(b *bench, name string, groups ...string) (config *rest.Co
 	return user.Config(), file.Name(), err
 }
 
-// startOperator starts the operator with the rights that config/ gives it.
-func (c *cluster) startOperator(ctx context.Context, b *bench) (*process, error) {
+// startOperator starts the operator with the rights that config/ gives it, and with
+// more arguments.
+func (c *cluster) startOperator(ctx context.Context, b *bench, arguments ...string) (*process, error) {
 	program, err := b.build(ctx, "./cmd/operator")
 	if err != nil {
 		return nil, err
@@ -183,5 +184,5 @@ func (c *cluster) startOperator(ctx context.Context, b *bench) (*process, error)
 		return nil, err
 	}
 	return startProcess(ctx, b, "operator", append(variables, "KUBECONFIG="+kubeconfig),
-		program, "--metrics-bind-address=0", "--health-probe-bind-address=0")
+		append([]string{program, "--metrics-bind-address=0", "--health-probe-bind-address=0"}, arguments...)...)
 }

@@ -29,7 +29,7 @@ func restart(ctx context.Context, b *bench) error {
 	if err := s.operator.stop(); err != nil {
 		return err
 	}
-	subjects := []func(context.Context) (trial, error){s.restartOperator, s.list, s.restartWithNewApp}
+	subjects := []func(context.Context) (trial, error){s.restartOperator, s.list, s.restartWithNewApp, s.handOver}
 	taken := make([][]trial, len(subjects))
 	for _, i := range alternate(len(subjects), pick(b, 5, 1)) {
 		t, err := subjects[i](ctx)
@@ -45,6 +45,7 @@ func restart(ctx context.Context, b *bench) error {
 	b.report("restart_cpu_operator", "s", column(taken[0], cpu)...)
 	b.report("restart_cpu_list", "s", column(taken[1], cpu)...)
 	b.report("restart_new_app_seconds", "s", column(taken[2], seconds)...)
+	b.report("restart_new_app_handed_over_seconds", "s", column(taken[3], seconds)...)
 	return nil
 }
 
@@ -100,6 +101,41 @@ func (s *stage) restartWithNewApp(ctx context.Context) (t trial, err error) {
 		return t, err
 	}
 	return t, errors.Join(operator.stop(), sweep(ctx, s.cluster, namespace))
+}
+
+// handOver has an operator stop that a standby takes over from, as config/ runs two of
+// them, creates an app at that moment, and waits for its children.
+func (s *stage) handOver(ctx context.Context) (t trial, err error) {
+	namespace := fmt.Sprintf("bench-new-%d", time.Now().UnixNano())
+	if err := createNamespace(ctx, s.cluster, namespace); err != nil {
+		return t, err
+	}
+	// The first of them leads.
+	var replicas [2]*process
+	for i := range replicas {
+		replicas[i], err = s.cluster.startOperator(ctx, s.bench, "--leader-elect", "--leader-elect-resource-namespace="+system)
+		if err != nil {
+			return t, err
+		}
+		if _, err := atRest(ctx, replicas[i], time.Minute); err != nil {
+			return t, err
+		}
+	}
+	began := time.Now()
+	group, served := errgroup.WithContext(ctx)
+	group.Go(replicas[0].stop)
+	group.Go(func() error {
+		_, err := serve(served, s.cluster, namespace, 0, 1, hasChildren)
+		t.seconds = time.Since(began).Seconds()
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return t, err
+	}
+	if _, err := atRest(ctx, replicas[1], time.Minute); err != nil {
+		return t, err
+	}
+	return t, errors.Join(replicas[1].stop(), sweep(ctx, s.cluster, namespace))
 }
 
 // list has a subject list what the operator caches.
