@@ -34,7 +34,8 @@ func (m *Matrix) plain(
 			verdict.Observers = fraction(0, agreed.observers)
 		}
 	case !app.Endpoints.servedIn(family) && agreed.reaches(app):
-		if holds = m.unsettled(app, node.Name, at, now); holds <= 0 {
+		// Until then a word on the node may be older than the last change of the endpoints.
+		if holds = app.moved.Add(agreed.cycleFor(app, m.observers[at.address])).Sub(now); holds <= 0 {
 			return verdict, 0, false
 		}
 		verdict.State = v1alpha1.NodeUnknown
@@ -47,12 +48,6 @@ func (m *Matrix) plain(
 	}
 	m.release(app, at.address)
 	return verdict, holds, true
-}
-
-// unsettled returns how long it takes yet until every word on a node is newer than the
-// last change of an app's endpoints.
-func (m *Matrix) unsettled(app *subject, node string, at *site, now time.Time) time.Duration {
-	return app.moved.Add(m.agreement(node, at).cycleFor(app, m.observers[at.address])).Sub(now)
 }
 
 // allOf is how it is written that all observers reach a node.
