@@ -85,8 +85,8 @@ func (s *stage) restartOperator(ctx context.Context) (t trial, err error) {
 // restartWithNewApp creates an app at the moment an operator starts, and waits
 // for its children.
 func (s *stage) restartWithNewApp(ctx context.Context) (t trial, err error) {
-	namespace := fmt.Sprintf("bench-new-%d", time.Now().UnixNano())
-	if err := createNamespace(ctx, s.cluster, namespace); err != nil {
+	namespace, err := s.newNamespace(ctx)
+	if err != nil {
 		return t, err
 	}
 	operator, err := s.cluster.startOperator(ctx, s.bench)
@@ -103,11 +103,17 @@ func (s *stage) restartWithNewApp(ctx context.Context) (t trial, err error) {
 	return t, errors.Join(operator.stop(), sweep(ctx, s.cluster, namespace))
 }
 
+// newNamespace makes a namespace for a new app.
+func (s *stage) newNamespace(ctx context.Context) (string, error) {
+	name := fmt.Sprintf("bench-new-%d", time.Now().UnixNano())
+	return name, createNamespace(ctx, s.cluster, name)
+}
+
 // handOver has an operator stop that a standby takes over from, as config/ runs two of
 // them, creates an app at that moment, and waits for its children.
 func (s *stage) handOver(ctx context.Context) (t trial, err error) {
-	namespace := fmt.Sprintf("bench-new-%d", time.Now().UnixNano())
-	if err := createNamespace(ctx, s.cluster, namespace); err != nil {
+	namespace, err := s.newNamespace(ctx)
+	if err != nil {
 		return t, err
 	}
 	// The first of them leads.
