@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	applyv1alpha1 "github.com/exposedapp/exposedapp/api/v1alpha1/applyconfiguration/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/statuspatch"
 )
 
 var _ = Describe("The report of a node", Ordered, func() {
@@ -33,9 +33,12 @@ var _ = Describe("The report of a node", Ordered, func() {
 	}
 
 	write := func(ctx SpecContext, c client.Client, node string) error {
-		return c.Status().Apply(ctx,
-			applyv1alpha1.NodeReachability(node).WithStatus(applyv1alpha1.NodeReachabilityStatus().WithNodePorts("31000")),
-			client.FieldOwner(v1alpha1.AgentName), client.ForceOwnership)
+		GinkgoHelper()
+		written := report(node)
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(written), written)).To(Succeed())
+		patch, err := statuspatch.Of(written.UID, v1alpha1.NodeReachabilityStatus{NodePorts: "31000"})
+		Expect(err).NotTo(HaveOccurred())
+		return c.Status().Patch(ctx, report(node), client.RawPatch(types.JSONPatchType, patch))
 	}
 
 	BeforeAll(func(ctx SpecContext) {

@@ -12,6 +12,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,6 +22,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	applyv1alpha1 "github.com/exposedapp/exposedapp/api/v1alpha1/applyconfiguration/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/statuspatch"
 )
 
 var _ = Describe("A role", func() {
@@ -161,9 +163,9 @@ var _ = Describe("The operator", func() {
 				WithSpec(applyv1alpha1.NodeReachabilitySpec().WithTargets(
 					applyv1alpha1.Target().WithNode(image))), owner...)).To(Succeed())
 		}
-		Expect(operator.Status().Apply(ctx, applyv1alpha1.ExposedApp(app.Name, app.Namespace).
-			WithStatus(applyv1alpha1.ExposedAppStatus().WithNodePort(31000)),
-			client.FieldOwner(v1alpha1.OperatorName), client.ForceOwnership)).To(Succeed())
+		patch, err := statuspatch.Of(app.UID, v1alpha1.ExposedAppStatus{NodePort: 31000})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(operator.Status().Patch(ctx, app, client.RawPatch(types.JSONPatchType, patch))).To(Succeed())
 		Expect(operator.Create(ctx, &authenticationv1.TokenReview{
 			Spec: authenticationv1.TokenReviewSpec{Token: "t"},
 		})).To(Succeed())
