@@ -23,7 +23,7 @@ import (
 // one may hold the node port or the name of an ExposedApp. While reports cannot
 // be heard, the matrix is told so.
 func CacheOptions(matrix *reachability.Matrix, now clock.PassiveClock) cache.Options {
-	transform := trim(newFieldSets())
+	transform := trim(newFieldSets(), matrix)
 	// Nobody changes anything in what is read of these kinds.
 	shared := true
 	return cache.Options{
@@ -52,13 +52,13 @@ func CacheOptions(matrix *reachability.Matrix, now clock.PassiveClock) cache.Opt
 
 // trim returns the function that makes what is cached of what the API server sent. It
 // changes objects in place, and nothing in one that it was given before: informers do that.
-func trim(fields fieldSets) toolscache.TransformFunc {
+func trim(fields fieldSets, matrix *reachability.Matrix) toolscache.TransformFunc {
 	return func(object any) (any, error) {
 		switch object := object.(type) {
 		case *v1alpha1.ExposedApp:
 			trimApp(object)
 		case *v1alpha1.NodeReachability:
-			trimReport(object)
+			trimReport(object, matrix)
 		case *appsv1.Deployment:
 			trimDeployment(object, fields)
 		case *corev1.Service:
@@ -86,12 +86,12 @@ func trimApp(app *v1alpha1.ExposedApp) {
 	}
 }
 
-// trimReport keeps all but the managed fields.
-func trimReport(report *v1alpha1.NodeReachability) {
+// trimReport has the matrix read what is reported, and keeps the rest.
+func trimReport(report *v1alpha1.NodeReachability, matrix *reachability.Matrix) {
 	report.ManagedFields = nil
 	report.Spec.Targets = exact(report.Spec.Targets)
-	report.Status.Addresses = exact(report.Status.Addresses)
-	share(&report.Labels, &report.OwnerReferences, &report.Spec.Targets, &report.Status.Addresses)
+	share(&report.Labels, &report.OwnerReferences, &report.Spec.Targets)
+	matrix.Receive(report)
 }
 
 // exact returns a slice with no room for more.

@@ -14,6 +14,7 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -65,7 +66,7 @@ func TestInformerListsInPages(t *testing.T) {
 	}
 	informer := newInformer(s.source(), &v1alpha1.ExposedApp{}, 0, toolscache.Indexers{
 		toolscache.NamespaceIndex: toolscache.MetaNamespaceIndexFunc,
-	}, trim(newFieldSets()), func() {}, func() {})
+	}, trim(newFieldSets(), reachability.NewMatrix()), func() {}, func() {})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); informer.RunWithContext(ctx) }()
@@ -83,7 +84,7 @@ func TestInformerListsInPages(t *testing.T) {
 func TestInformerTellsWhyAPageIsMissing(t *testing.T) {
 	g := NewWithT(t)
 	s := &shelf{fail: errors.New("no")}
-	_, err := listPage(t.Context(), s.source(), metav1.ListOptions{ResourceVersion: "5"}, trim(newFieldSets()))
+	_, err := listPage(t.Context(), s.source(), metav1.ListOptions{ResourceVersion: "5"}, trim(newFieldSets(), reachability.NewMatrix()))
 	g.Expect(err).To(MatchError("no"))
 	g.Expect(s.asked).To(HaveExactElements(HaveField("ResourceVersion", "5")), "what it was told to be as new as")
 }

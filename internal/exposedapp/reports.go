@@ -93,6 +93,9 @@ func (s *reportSource) handler(ctx context.Context, waker *waker) toolscache.Res
 		AddFunc:    fold,
 		UpdateFunc: func(_, object any) { fold(object) },
 		DeleteFunc: func(object any) {
+			if report, ok := object.(*v1alpha1.NodeReachability); ok {
+				s.matrix.Discard(report)
+			}
 			if name, err := toolscache.DeletionHandlingMetaNamespaceKeyFunc(object); err == nil {
 				s.post(ctx, func() { waker.wake(s.matrix.Remove(name)) })
 			}

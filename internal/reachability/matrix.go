@@ -21,6 +21,8 @@ type Matrix struct {
 	// taken before mu, which is let go in between for reports to be folded in.
 	judging sync.Mutex
 
+	inbox inbox
+
 	mu        sync.Mutex
 	reports   map[string]*entry
 	observers map[netip.Addr][]*entry
@@ -60,6 +62,8 @@ type entry struct {
 	// name is that of the observer, and alive whether there is such a Node.
 	name  string
 	alive bool
+	// resourceVersion is that of the object.
+	resourceVersion string
 	// own are the addresses of the observer itself.
 	own []netip.Addr
 	// asked is the request to look again that stood beside the report.
@@ -84,6 +88,7 @@ type entry struct {
 // NewMatrix returns an empty Matrix.
 func NewMatrix() *Matrix {
 	return &Matrix{
+		inbox:     inbox{read: make(map[*v1alpha1.NodeReachability]reading)},
 		reports:   make(map[string]*entry),
 		observers: make(map[netip.Addr][]*entry),
 		apps:      make(map[types.NamespacedName]*subject),
@@ -146,24 +151,25 @@ func (m *Matrix) Forget(key types.NamespacedName) {
 
 // Report folds in an observer's report and returns the apps on which its word
 // may have changed. A report that cannot be read replaces the former one and
-// says nothing; the error tells why.
+// says nothing; the error tells why. Nor does one that was folded in before: an informer
+// hands over again what it has.
 func (m *Matrix) Report(object *v1alpha1.NodeReachability, now time.Time) ([]types.NamespacedName, error) {
-	decoded, err := decode(&object.Status)
-	if err != nil {
-		decoded = &report{}
-	}
+	received := m.inbox.take(object)
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before := m.reports[object.Name]
-	next := before.follow(object, decoded, now)
+	if before != nil && before.is(object) {
+		return nil, nil
+	}
+	next := before.follow(object, received.report, now)
 	next.alive = m.alive[object.Name]
 	touched := m.touched(object.Name, before, next)
 	m.replace(object.Name, before, next)
 	if m.postponed && before != nil && next.recheckRound > before.recheckRound {
 		m.request()
 	}
-	return touched, err
+	return touched, received.err
 }
 
 // Remove drops an observer and returns the apps on which it had a word.
@@ -232,12 +238,13 @@ func (m *Matrix) Hear(now time.Time) {
 // clock; from then on by the operator's, so that clocks that differ do no harm.
 func (e *entry) follow(object *v1alpha1.NodeReachability, decoded *report, now time.Time) *entry {
 	next := &entry{
-		report:    decoded,
-		name:      object.Name,
-		own:       ownAddresses(object),
-		received:  now,
-		heartbeat: time.Duration(object.Spec.HeartbeatSeconds) * time.Second,
-		size:      int(object.Spec.ClusterSize),
+		report:          decoded,
+		name:            object.Name,
+		resourceVersion: object.ResourceVersion,
+		own:             ownAddresses(object),
+		received:        now,
+		heartbeat:       time.Duration(object.Spec.HeartbeatSeconds) * time.Second,
+		size:            int(object.Spec.ClusterSize),
 	}
 	pairs := decoded.nodePorts.Len() * len(decoded.addresses)
 	next.turn = time.Duration(pairs) * time.Second / budget.PerAgent
@@ -263,6 +270,11 @@ func (e *entry) follow(object *v1alpha1.NodeReachability, decoded *report, now t
 	}
 	next.stale = now.Sub(next.received) >= staleHeartbeats*next.heartbeat
 	return next
+}
+
+// is tells whether the entry was made of an object.
+func (e *entry) is(object *v1alpha1.NodeReachability) bool {
+	return e.resourceVersion != "" && e.resourceVersion == object.ResourceVersion
 }
 
 func ownAddresses(object *v1alpha1.NodeReachability) (own []netip.Addr) {

@@ -65,9 +65,11 @@ func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
 		if err != nil {
 			return nil, fmt.Errorf("status.failures[%d]: %w", i, err)
 		}
-		entry.reason, entry.message = failure.Reason, failure.Message
-		if failure.Evidence != nil {
-			entry.evidence = *failure.Evidence
+		entry.reason, entry.message = shared(failure.Reason), shared(failure.Message)
+		if evidence := failure.Evidence; evidence != nil {
+			entry.evidence = v1alpha1.Evidence{
+				Pod: shared(evidence.Pod), ClusterIP: shared(evidence.ClusterIP), KubeProxy: shared(evidence.KubeProxy),
+			}
 		}
 		decoded.failures = append(decoded.failures, entry)
 	}
