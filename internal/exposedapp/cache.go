@@ -90,6 +90,9 @@ func trimApp(app *v1alpha1.ExposedApp) {
 func trimReport(report *v1alpha1.NodeReachability, matrix *reachability.Matrix) {
 	report.ManagedFields = nil
 	report.Spec.Targets = exact(report.Spec.Targets)
+	for i := range report.Spec.Targets {
+		report.Spec.Targets[i].Addresses = exact(report.Spec.Targets[i].Addresses)
+	}
 	share(&report.Labels, &report.OwnerReferences, &report.Spec.Targets)
 	matrix.Receive(report)
 }

@@ -32,7 +32,7 @@ type report struct {
 	pending   []exception
 	// shut are the addresses at which no node port answered. Much needs no second
 	// look there, when a whole cluster fails.
-	shut map[netip.Addr]bool
+	shut []netip.Addr
 }
 
 // exception is a set of node ports that were not reached on some addresses.
@@ -60,6 +60,7 @@ func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
 	if decoded.nodePorts, err = nodeport.Parse(status.NodePorts); err != nil {
 		return nil, fmt.Errorf("status.nodePorts: %w", err)
 	}
+	decoded.failures = slices.Grow(decoded.failures, len(status.Failures))
 	for i, failure := range status.Failures {
 		entry, err := decodeException(failure.NodePorts, failure.Addresses)
 		if err != nil {
@@ -73,6 +74,7 @@ func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
 		}
 		decoded.failures = append(decoded.failures, entry)
 	}
+	decoded.pending = slices.Grow(decoded.pending, len(status.Pending))
 	for i, pending := range status.Pending {
 		entry, err := decodeException(pending.NodePorts, pending.Addresses)
 		if err != nil {
@@ -80,24 +82,28 @@ func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
 		}
 		decoded.pending = append(decoded.pending, entry)
 	}
-	decoded.shut = shut(decoded)
+	decoded.shut = shutAt(decoded)
 	return decoded, nil
 }
 
-// shut returns the addresses at which no node port of a report answered.
-func shut(r *report) map[netip.Addr]bool {
-	var closed map[netip.Addr]bool
-	for _, address := range r.addresses {
-		if reached, _ := r.outcome(address); !reached.IsEmpty() || r.nodePorts.IsEmpty() {
-			continue
-		}
-		if closed == nil {
-			closed = make(map[netip.Addr]bool)
-		}
-		closed[address] = true
+// shutAt returns the addresses at which no node port of a report answered. Most often
+// that is none of them, or all.
+func shutAt(r *report) []netip.Addr {
+	closed := slices.DeleteFunc(slices.Clone(r.addresses), func(address netip.Addr) bool {
+		reached, _ := r.outcome(address)
+		return !reached.IsEmpty() || r.nodePorts.IsEmpty()
+	})
+	switch len(closed) {
+	case 0:
+		return nil
+	case len(r.addresses):
+		return r.addresses
 	}
 	return closed
 }
+
+// isShut tells whether no node port answered at an address.
+func (r *report) isShut(address netip.Addr) bool { return slices.Contains(r.shut, address) }
 
 func decodeException(nodePorts string, addresses []string) (exception, error) {
 	set, err := nodeport.Parse(nodePorts)

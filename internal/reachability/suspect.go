@@ -63,9 +63,9 @@ func (m *Matrix) examine(e *entry) standing {
 	for _, address := range e.addresses {
 		switch {
 		case slices.Contains(e.own, address):
-		case !e.shut[address] && m.reaches(e, address):
+		case !e.isShut(address) && m.reaches(e, address):
 			return standing{}
-		case slices.ContainsFunc(m.observers[address], func(other *entry) bool { return !other.shut[address] }):
+		case slices.ContainsFunc(m.observers[address], func(other *entry) bool { return !other.isShut(address) }):
 			contested = append(contested, address)
 		}
 	}

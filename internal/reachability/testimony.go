@@ -208,7 +208,7 @@ func (m *Matrix) others(observer string, app *subject, address netip.Addr) word 
 		case reached:
 			return reached
 		case failed:
-			if entry.shut[address] {
+			if entry.isShut(address) {
 				return failed
 			}
 			found = failed
