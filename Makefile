@@ -96,7 +96,7 @@ test-faults: ## Break one thing after the other on the KinD cluster, and count t
 # A regular expression of the benchmarks to run.
 BENCH ?= .
 
-bench: ## Measure the programs on a real API server: BENCH=converge picks some, all take an hour
+bench: ## Measure the programs on a real API server: BENCH=converge picks some, all take two to three hours
 	assets=$$(go run ./hack/lab assets); KUBEBUILDER_ASSETS=$$assets go run ./test/bench -run '$(BENCH)'
 
 bench-short: ## Run the benchmarks with next to nothing to do, only to see that they work
