@@ -86,7 +86,8 @@ func trimApp(app *v1alpha1.ExposedApp) {
 	}
 }
 
-// trimReport has the matrix read what is reported, and keeps the rest.
+// trimReport has the matrix read what is reported, and keeps the rest. Thousands of
+// observers tell of the same few errors.
 func trimReport(report *v1alpha1.NodeReachability, matrix *reachability.Matrix) {
 	report.ManagedFields = nil
 	report.Spec.Targets = exact(report.Spec.Targets)
@@ -94,6 +95,10 @@ func trimReport(report *v1alpha1.NodeReachability, matrix *reachability.Matrix) 
 		report.Spec.Targets[i].Addresses = exact(report.Spec.Targets[i].Addresses)
 	}
 	share(&report.Labels, &report.OwnerReferences, &report.Spec.Targets)
+	for i := range report.Status.Failures {
+		failure := &report.Status.Failures[i]
+		share(&failure.Reason, &failure.Message, &failure.Evidence)
+	}
 	matrix.Receive(report)
 }
 

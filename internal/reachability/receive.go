@@ -2,7 +2,6 @@ package reachability
 
 import (
 	"sync"
-	"unique"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
@@ -65,7 +64,3 @@ func read(object *v1alpha1.NodeReachability) reading {
 	}
 	return reading{decoded, err}
 }
-
-// shared returns a text that shares its bytes with the same text elsewhere. Thousands of
-// observers tell of the same few errors.
-func shared(text string) string { return unique.Make(text).Value() }

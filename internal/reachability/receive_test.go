@@ -6,6 +6,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/reachability"
@@ -28,8 +29,12 @@ func TestReceive(t *testing.T) {
 		matrix.Receive(report)
 		return matrix, report
 	}
-	version := func(version string) func(*v1alpha1.NodeReachability) {
-		return func(r *v1alpha1.NodeReachability) { r.ResourceVersion = version }
+	report := func(g Gomega, matrix *reachability.Matrix, cached *v1alpha1.NodeReachability, at time.Time) (
+		touched []types.NamespacedName,
+	) {
+		touched, err := matrix.Report(cached, at)
+		g.Expect(err).NotTo(HaveOccurred())
+		return touched
 	}
 
 	t.Run("what was received counts when it is reported, and not before", func(t *testing.T) {
@@ -37,9 +42,7 @@ func TestReceive(t *testing.T) {
 		matrix, cached := received(fails("b", v1alpha1.ReasonTimeout))
 		_, observers := heardOf(matrix, later)
 		g.Expect(observers).To(BeEmpty())
-		touched, err := matrix.Report(cached, later)
-		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(touched).To(ConsistOf(web))
+		g.Expect(report(g, matrix, cached, later)).To(ConsistOf(web))
 		state, observers := heardOf(matrix, later)
 		g.Expect(state).To(Equal(v1alpha1.NodeUnreachable))
 		g.Expect(observers).To(Equal("0/1"))
@@ -58,20 +61,18 @@ func TestReceive(t *testing.T) {
 		g := NewWithT(t)
 		matrix, cached := received(answers("b"))
 		matrix.Receive(cached)
-		_, err := matrix.Report(cached, later)
-		g.Expect(err).NotTo(HaveOccurred())
+		report(g, matrix, cached, later)
 		state, observers := heardOf(matrix, later)
 		g.Expect(state).To(Equal(v1alpha1.NodeReachable))
 		g.Expect(observers).To(Equal("1/1"))
 	})
 	t.Run("what an informer hands over again says nothing new", func(t *testing.T) {
 		g := NewWithT(t)
-		matrix, cached := received(with(answers("b"), version("7")))
-		_, err := matrix.Report(cached, later)
-		g.Expect(err).NotTo(HaveOccurred())
-		touched, err := matrix.Report(cached, later.Add(time.Second))
-		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(touched).To(BeEmpty())
+		first := answers("b")
+		first.ResourceVersion = "7"
+		matrix, cached := received(first)
+		report(g, matrix, cached, later)
+		g.Expect(report(g, matrix, cached, later.Add(time.Second))).To(BeEmpty())
 		state, observers := heardOf(matrix, later.Add(time.Second))
 		g.Expect(state).To(Equal(v1alpha1.NodeReachable))
 		g.Expect(observers).To(Equal("1/1"))
@@ -88,8 +89,7 @@ func TestReceive(t *testing.T) {
 		g := NewWithT(t)
 		matrix, cached := received(answers("b"))
 		matrix.Discard(cached)
-		_, err := matrix.Report(cached, later)
-		g.Expect(err).NotTo(HaveOccurred())
+		report(g, matrix, cached, later)
 		_, observers := heardOf(matrix, later)
 		g.Expect(observers).To(BeEmpty())
 	})

@@ -66,11 +66,9 @@ func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
 		if err != nil {
 			return nil, fmt.Errorf("status.failures[%d]: %w", i, err)
 		}
-		entry.reason, entry.message = shared(failure.Reason), shared(failure.Message)
-		if evidence := failure.Evidence; evidence != nil {
-			entry.evidence = v1alpha1.Evidence{
-				Pod: shared(evidence.Pod), ClusterIP: shared(evidence.ClusterIP), KubeProxy: shared(evidence.KubeProxy),
-			}
+		entry.reason, entry.message = failure.Reason, failure.Message
+		if failure.Evidence != nil {
+			entry.evidence = *failure.Evidence
 		}
 		decoded.failures = append(decoded.failures, entry)
 	}
@@ -82,21 +80,20 @@ func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
 		}
 		decoded.pending = append(decoded.pending, entry)
 	}
-	decoded.shut = shutAt(decoded)
+	decoded.shut = shut(decoded)
 	return decoded, nil
 }
 
-// shutAt returns the addresses at which no node port of a report answered. Most often
+// shut returns the addresses at which no node port of a report answered. Most often
 // that is none of them, or all.
-func shutAt(r *report) []netip.Addr {
-	closed := slices.DeleteFunc(slices.Clone(r.addresses), func(address netip.Addr) bool {
-		reached, _ := r.outcome(address)
-		return !reached.IsEmpty() || r.nodePorts.IsEmpty()
-	})
-	switch len(closed) {
-	case 0:
-		return nil
-	case len(r.addresses):
+func shut(r *report) []netip.Addr {
+	var closed []netip.Addr
+	for _, address := range r.addresses {
+		if reached, _ := r.outcome(address); reached.IsEmpty() && !r.nodePorts.IsEmpty() {
+			closed = append(closed, address)
+		}
+	}
+	if len(closed) == len(r.addresses) {
 		return r.addresses
 	}
 	return closed
