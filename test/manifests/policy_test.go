@@ -32,11 +32,16 @@ var _ = Describe("The report of a node", Ordered, func() {
 		return pod
 	}
 
+	current := func(ctx SpecContext, node string) *v1alpha1.NodeReachability {
+		GinkgoHelper()
+		found := report(node)
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(found), found)).To(Succeed())
+		return found
+	}
+
 	write := func(ctx SpecContext, c client.Client, node string) error {
 		GinkgoHelper()
-		written := report(node)
-		Expect(admin.Get(ctx, client.ObjectKeyFromObject(written), written)).To(Succeed())
-		patch, err := statuspatch.Of(written.UID, v1alpha1.NodeReachabilityStatus{NodePorts: "31000"})
+		patch, err := statuspatch.Of(current(ctx, node).UID, v1alpha1.NodeReachabilityStatus{NodePorts: "31000"})
 		Expect(err).NotTo(HaveOccurred())
 		return c.Status().Patch(ctx, report(node), client.RawPatch(types.JSONPatchType, patch))
 	}
@@ -51,9 +56,7 @@ var _ = Describe("The report of a node", Ordered, func() {
 
 	It("is written by the agent on the node", func(ctx SpecContext) {
 		Expect(write(ctx, agent, "worker")).To(Succeed())
-		written := report("worker")
-		Expect(admin.Get(ctx, client.ObjectKeyFromObject(written), written)).To(Succeed())
-		Expect(written.Status.NodePorts).To(Equal("31000"))
+		Expect(current(ctx, "worker").Status.NodePorts).To(Equal("31000"))
 	})
 
 	It("is not written by the agent on another node", func(ctx SpecContext) {
@@ -84,8 +87,7 @@ var _ = Describe("The report of a node", Ordered, func() {
 	})
 
 	It("is all that writing it can change", func(ctx SpecContext) {
-		before := report("worker")
-		Expect(admin.Get(ctx, client.ObjectKeyFromObject(before), before)).To(Succeed())
+		before := current(ctx, "worker")
 
 		Expect(agent.Status().Patch(ctx, report("worker"), client.RawPatch(types.MergePatchType, []byte(`{
 			"metadata": {
@@ -98,8 +100,7 @@ var _ = Describe("The report of a node", Ordered, func() {
 			"status": {"nodePorts": "31001"}
 		}`)))).To(Succeed())
 
-		after := report("worker")
-		Expect(admin.Get(ctx, client.ObjectKeyFromObject(after), after)).To(Succeed())
+		after := current(ctx, "worker")
 		Expect(after.Status.NodePorts).To(Equal("31001"))
 		after.Status = before.Status
 		after.ResourceVersion, after.ManagedFields = before.ResourceVersion, before.ManagedFields
