@@ -124,8 +124,24 @@ const (
 	ReasonUnexpectedAnswer = "UnexpectedAnswer"
 )
 
+// Reasons of a node's verdict that the way of the dials makes.
+const (
+	// ReasonTranslatedAtSource: the kernels of the observers take their dials
+	// elsewhere (a socket load balancer), so that none of them says anything about
+	// the node. Also the reason for which a report has no word on it.
+	ReasonTranslatedAtSource = "TranslatedAtSource"
+
+	// ReasonOutsideUnreachable: the node answers the observers in the cluster, and
+	// not those outside of it.
+	ReasonOutsideUnreachable = "OutsideUnreachable"
+)
+
 // Reasons for which a node is not expected to answer.
 const (
+	// ReasonNodeExcluded: spec.expectedNodes or the operator's --expected-nodes does
+	// not select the Node.
+	ReasonNodeExcluded = "NodeExcluded"
+
 	// ReasonNodeNotReady: the Node's Ready condition is not True.
 	ReasonNodeNotReady = "NodeNotReady"
 

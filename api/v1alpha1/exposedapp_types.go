@@ -80,6 +80,13 @@ type ExposedAppSpec struct {
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : self.matches('^(100|[1-9]?[0-9])%$')",message="spec.minReachable must be a number of nodes, 0 or more, or a percentage from 0% to 100%"
 	MinReachable *intstr.IntOrString `json:"minReachable,omitempty"`
 
+	// expectedNodes are the labels of the nodes that are expected to answer. Other
+	// nodes are listed with the reason NodeExcluded, and do not count. When omitted,
+	// all nodes are expected to, but for those that the operator's --expected-nodes
+	// leaves out.
+	// +optional
+	ExpectedNodes *metav1.LabelSelector `json:"expectedNodes,omitempty"`
+
 	// suspend stops the operator from touching the Deployment and the Service.
 	// They stay as they are, and the status goes on to tell the truth.
 	// +optional
@@ -356,6 +363,13 @@ type NodeVerdict struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	Observers string `json:"observers,omitempty"`
+
+	// outside is the number of observers outside of the cluster that reached the node
+	// and of those that have a fresh report about it, as in 1/1. It is empty where
+	// there are none.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Outside string `json:"outside,omitempty"`
 
 	// lastTransitionTime is when state last changed, or when the node came back
 	// into the list.

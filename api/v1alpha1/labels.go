@@ -22,4 +22,9 @@ const (
 	// agents and Event sources.
 	OperatorName = "exposedapp-operator"
 	AgentName    = "exposedapp-agent"
+
+	// VantageLabel on a NodeReachability, with the value VantageOutside, says that its
+	// observer is outside of the cluster.
+	VantageLabel   = "exposedapp.dev/vantage"
+	VantageOutside = "outside"
 )

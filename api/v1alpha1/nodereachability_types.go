@@ -2,8 +2,10 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// NodeReachability is one node's view of the node ports of the cluster. It
-// carries the name of its Node and is owned by it.
+// NodeReachability is one observer's view of the node ports of the cluster. That of a
+// node carries the name of its Node and is owned by it. One that carries the label
+// exposedapp.dev/vantage with the value outside is that of an observer outside of the
+// cluster: an admin makes it.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -53,10 +55,11 @@ type NodeReachabilitySpec struct {
 	// +kubebuilder:validation:Minimum=1
 	ClusterSize int32 `json:"clusterSize,omitempty"`
 
-	// targets are the nodes whose node ports are dialled, this node included.
+	// targets are the nodes whose node ports are dialled, this node included if the
+	// observer is on one.
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=64
 	Targets []Target `json:"targets,omitempty"`
 
 	// recheck asks for probes out of turn, because observers disagree.
@@ -77,7 +80,7 @@ type Recheck struct {
 
 	// addresses are the node addresses.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses"`
 }
@@ -100,7 +103,7 @@ type Target struct {
 	// The target itself has turn 0.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=32
+	// +kubebuilder:validation:Maximum=64
 	Turn int32 `json:"turn,omitempty"`
 }
 
@@ -130,7 +133,7 @@ type NodeReachabilityStatus struct {
 	// addresses are the node addresses that were dialled.
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses,omitempty"`
 
@@ -181,7 +184,7 @@ type ProbeFailure struct {
 
 	// addresses are the node addresses.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses"`
 }
@@ -208,16 +211,28 @@ type Evidence struct {
 	KubeProxy string `json:"kubeProxy,omitempty"`
 }
 
-// PendingProbes are node ports without a result: each of nodePorts on each of
-// addresses.
+// PendingProbes are node ports about which the report has no word: each of
+// nodePorts on each of addresses.
 type PendingProbes struct {
+	// reason is why there is no word: TranslatedAtSource where the observer's own
+	// kernel took the newest dial elsewhere, and empty where there is no result yet.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Reason string `json:"reason,omitempty"`
+
+	// translatedTo is where those dials ended instead, as an address and a port. It is
+	// empty where they ended at different places.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	TranslatedTo string `json:"translatedTo,omitempty"`
+
 	// nodePorts are the node ports, as ascending ranges.
 	// +kubebuilder:validation:MaxLength=20000
 	NodePorts string `json:"nodePorts"`
 
 	// addresses are the node addresses.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MaxLength=45
 	Addresses []string `json:"addresses"`
 }
@@ -235,6 +250,14 @@ type ProbeStatistics struct {
 	// +kubebuilder:validation:MaxItems=16
 	Results []ProbeCount `json:"results,omitempty"`
 
+	// dials are the numbers of dials of node ports by the way that the observer's
+	// kernel took them: Direct, Translated or Unverified. A way that was never taken
+	// is left out.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=3
+	Dials []DialCount `json:"dials,omitempty"`
+
 	// latency is how long the probes took that were answered, those counted as
 	// Reached.
 	// +optional
@@ -248,6 +271,30 @@ type ProbeCount struct {
 	Result string `json:"result"`
 
 	// count is the number of probes.
+	// +kubebuilder:validation:Minimum=0
+	Count int64 `json:"count"`
+}
+
+// DialPath is the way that an observer's kernel took a dial of a node port.
+//
+// +kubebuilder:validation:Enum=Direct;Translated;Unverified
+type DialPath string
+
+const (
+	// DialDirect: the packets left for the address that was dialled.
+	DialDirect DialPath = "Direct"
+	// DialTranslated: they left for another address, as with a socket load balancer.
+	DialTranslated DialPath = "Translated"
+	// DialUnverified: the kernel does not tell. Such a dial counts as direct.
+	DialUnverified DialPath = "Unverified"
+)
+
+// DialCount is how many dials took a way.
+type DialCount struct {
+	// path is the way.
+	Path DialPath `json:"path"`
+
+	// count is the number of dials.
 	// +kubebuilder:validation:Minimum=0
 	Count int64 `json:"count"`
 }

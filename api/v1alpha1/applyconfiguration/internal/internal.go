@@ -89,6 +89,17 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.k8s.api.core.v1.Toleration
           elementRelationship: atomic
+- name: com.github.exposedapp.exposedapp.api.v1alpha1.DialCount
+  map:
+    fields:
+    - name: count
+      type:
+        scalar: numeric
+    - name: path
+      type:
+        namedType: com.github.exposedapp.exposedapp.api.v1alpha1.DialPath
+- name: com.github.exposedapp.exposedapp.api.v1alpha1.DialPath
+  scalar: string
 - name: com.github.exposedapp.exposedapp.api.v1alpha1.Evidence
   map:
     fields:
@@ -129,6 +140,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.exposedapp.exposedapp.api.v1alpha1.AppSpec
       default: {}
+    - name: expectedNodes
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
     - name: minReachable
       type:
         namedType: io.k8s.apimachinery.pkg.util.intstr.IntOrString
@@ -294,6 +308,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observers
       type:
         scalar: string
+    - name: outside
+      type:
+        scalar: string
     - name: reason
       type:
         scalar: string
@@ -310,6 +327,12 @@ var schemaYAML = typed.YAMLObject(`types:
             scalar: string
           elementRelationship: atomic
     - name: nodePorts
+      type:
+        scalar: string
+    - name: reason
+      type:
+        scalar: string
+    - name: translatedTo
       type:
         scalar: string
 - name: com.github.exposedapp.exposedapp.api.v1alpha1.ProbeCount
@@ -382,6 +405,12 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.exposedapp.exposedapp.api.v1alpha1.ProbeStatistics
   map:
     fields:
+    - name: dials
+      type:
+        list:
+          elementType:
+            namedType: com.github.exposedapp.exposedapp.api.v1alpha1.DialCount
+          elementRelationship: atomic
     - name: latency
       type:
         namedType: com.github.exposedapp.exposedapp.api.v1alpha1.ProbeLatency
@@ -772,6 +801,38 @@ var schemaYAML = typed.YAMLObject(`types:
         elementType:
           namedType: __untyped_deduced_
         elementRelationship: separable
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+  map:
+    fields:
+    - name: matchExpressions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement
+          elementRelationship: atomic
+    - name: matchLabels
+      type:
+        map:
+          elementType:
+            scalar: string
+    elementRelationship: atomic
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorOperator
+  scalar: string
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: operator
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorOperator
+    - name: values
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry
   map:
     fields:

@@ -4,6 +4,7 @@ package v1alpha1
 
 import (
 	intstr "k8s.io/apimachinery/pkg/util/intstr"
+	v1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
 // ExposedAppSpecApplyConfiguration represents a declarative configuration of the ExposedAppSpec type for use
@@ -26,6 +27,11 @@ type ExposedAppSpecApplyConfiguration struct {
 	// answer for the app to be Ready: a number, or a percentage of the expected
 	// nodes, rounded up. 0 leaves reachability out of Ready.
 	MinReachable *intstr.IntOrString `json:"minReachable,omitempty"`
+	// expectedNodes are the labels of the nodes that are expected to answer. Other
+	// nodes are listed with the reason NodeExcluded, and do not count. When omitted,
+	// all nodes are expected to, but for those that the operator's --expected-nodes
+	// leaves out.
+	ExpectedNodes *v1.LabelSelectorApplyConfiguration `json:"expectedNodes,omitempty"`
 	// suspend stops the operator from touching the Deployment and the Service.
 	// They stay as they are, and the status goes on to tell the truth.
 	Suspend *bool `json:"suspend,omitempty"`
@@ -74,6 +80,14 @@ func (b *ExposedAppSpecApplyConfiguration) WithProbe(value *ProbeSpecApplyConfig
 // If called multiple times, the MinReachable field is set to the value of the last call.
 func (b *ExposedAppSpecApplyConfiguration) WithMinReachable(value intstr.IntOrString) *ExposedAppSpecApplyConfiguration {
 	b.MinReachable = &value
+	return b
+}
+
+// WithExpectedNodes sets the ExpectedNodes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ExpectedNodes field is set to the value of the last call.
+func (b *ExposedAppSpecApplyConfiguration) WithExpectedNodes(value *v1.LabelSelectorApplyConfiguration) *ExposedAppSpecApplyConfiguration {
+	b.ExpectedNodes = value
 	return b
 }
 

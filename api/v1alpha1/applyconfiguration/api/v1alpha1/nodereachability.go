@@ -14,8 +14,10 @@ import (
 // NodeReachabilityApplyConfiguration represents a declarative configuration of the NodeReachability type for use
 // with apply.
 //
-// NodeReachability is one node's view of the node ports of the cluster. It
-// carries the name of its Node and is owned by it.
+// NodeReachability is one observer's view of the node ports of the cluster. That of a
+// node carries the name of its Node and is owned by it. One that carries the label
+// exposedapp.dev/vantage with the value outside is that of an observer outside of the
+// cluster: an admin makes it.
 type NodeReachabilityApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`

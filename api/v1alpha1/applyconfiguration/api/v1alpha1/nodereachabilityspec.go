@@ -14,7 +14,8 @@ type NodeReachabilitySpecApplyConfiguration struct {
 	// seldom changes. With it the periods of probes grow, so that all nodes
 	// together do not probe an app too often.
 	ClusterSize *int32 `json:"clusterSize,omitempty"`
-	// targets are the nodes whose node ports are dialled, this node included.
+	// targets are the nodes whose node ports are dialled, this node included if the
+	// observer is on one.
 	Targets []TargetApplyConfiguration `json:"targets,omitempty"`
 	// recheck asks for probes out of turn, because observers disagree.
 	Recheck *RecheckApplyConfiguration `json:"recheck,omitempty"`

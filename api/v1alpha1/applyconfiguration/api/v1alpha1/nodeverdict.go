@@ -32,6 +32,10 @@ type NodeVerdictApplyConfiguration struct {
 	// that have a fresh report about it, as in 2/2. A node's own word counts
 	// only where there is no other node.
 	Observers *string `json:"observers,omitempty"`
+	// outside is the number of observers outside of the cluster that reached the node
+	// and of those that have a fresh report about it, as in 1/1. It is empty where
+	// there are none.
+	Outside *string `json:"outside,omitempty"`
 	// lastTransitionTime is when state last changed, or when the node came back
 	// into the list.
 	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
@@ -104,6 +108,14 @@ func (b *NodeVerdictApplyConfiguration) WithMessage(value string) *NodeVerdictAp
 // If called multiple times, the Observers field is set to the value of the last call.
 func (b *NodeVerdictApplyConfiguration) WithObservers(value string) *NodeVerdictApplyConfiguration {
 	b.Observers = &value
+	return b
+}
+
+// WithOutside sets the Outside field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Outside field is set to the value of the last call.
+func (b *NodeVerdictApplyConfiguration) WithOutside(value string) *NodeVerdictApplyConfiguration {
+	b.Outside = &value
 	return b
 }
 

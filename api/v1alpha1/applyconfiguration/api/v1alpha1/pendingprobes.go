@@ -5,9 +5,15 @@ package v1alpha1
 // PendingProbesApplyConfiguration represents a declarative configuration of the PendingProbes type for use
 // with apply.
 //
-// PendingProbes are node ports without a result: each of nodePorts on each of
-// addresses.
+// PendingProbes are node ports about which the report has no word: each of
+// nodePorts on each of addresses.
 type PendingProbesApplyConfiguration struct {
+	// reason is why there is no word: TranslatedAtSource where the observer's own
+	// kernel took the newest dial elsewhere, and empty where there is no result yet.
+	Reason *string `json:"reason,omitempty"`
+	// translatedTo is where those dials ended instead, as an address and a port. It is
+	// empty where they ended at different places.
+	TranslatedTo *string `json:"translatedTo,omitempty"`
 	// nodePorts are the node ports, as ascending ranges.
 	NodePorts *string `json:"nodePorts,omitempty"`
 	// addresses are the node addresses.
@@ -18,6 +24,22 @@ type PendingProbesApplyConfiguration struct {
 // apply.
 func PendingProbes() *PendingProbesApplyConfiguration {
 	return &PendingProbesApplyConfiguration{}
+}
+
+// WithReason sets the Reason field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Reason field is set to the value of the last call.
+func (b *PendingProbesApplyConfiguration) WithReason(value string) *PendingProbesApplyConfiguration {
+	b.Reason = &value
+	return b
+}
+
+// WithTranslatedTo sets the TranslatedTo field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TranslatedTo field is set to the value of the last call.
+func (b *PendingProbesApplyConfiguration) WithTranslatedTo(value string) *PendingProbesApplyConfiguration {
+	b.TranslatedTo = &value
+	return b
 }
 
 // WithNodePorts sets the NodePorts field in the declarative configuration to the given value

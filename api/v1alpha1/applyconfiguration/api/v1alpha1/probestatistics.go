@@ -17,6 +17,10 @@ type ProbeStatisticsApplyConfiguration struct {
 	// results are the numbers of probes by result. A result that never came is
 	// left out.
 	Results []ProbeCountApplyConfiguration `json:"results,omitempty"`
+	// dials are the numbers of dials of node ports by the way that the observer's
+	// kernel took them: Direct, Translated or Unverified. A way that was never taken
+	// is left out.
+	Dials []DialCountApplyConfiguration `json:"dials,omitempty"`
 	// latency is how long the probes took that were answered, those counted as
 	// Reached.
 	Latency *ProbeLatencyApplyConfiguration `json:"latency,omitempty"`
@@ -45,6 +49,19 @@ func (b *ProbeStatisticsApplyConfiguration) WithResults(values ...*ProbeCountApp
 			panic("nil value passed to WithResults")
 		}
 		b.Results = append(b.Results, *values[i])
+	}
+	return b
+}
+
+// WithDials adds the given value to the Dials field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Dials field.
+func (b *ProbeStatisticsApplyConfiguration) WithDials(values ...*DialCountApplyConfiguration) *ProbeStatisticsApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithDials")
+		}
+		b.Dials = append(b.Dials, *values[i])
 	}
 	return b
 }
