@@ -211,11 +211,16 @@ type Evidence struct {
 	KubeProxy string `json:"kubeProxy,omitempty"`
 }
 
+// PendingOwnAddress is the reason of PendingProbes for an address that is, by whatever
+// name, one of the observer's own host: a dial of it says nothing about another node.
+const PendingOwnAddress = "OwnAddress"
+
 // PendingProbes are node ports about which the report has no word: each of
 // nodePorts on each of addresses.
 type PendingProbes struct {
 	// reason is why there is no word: TranslatedAtSource where the observer's own
-	// kernel took the newest dial elsewhere, and empty where there is no result yet.
+	// kernel took the newest dial elsewhere, OwnAddress where the address is the
+	// observer's own, and empty where there is no result yet.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Reason string `json:"reason,omitempty"`
