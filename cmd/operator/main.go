@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -25,9 +26,11 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/exposedapp"
+	"github.com/exposedapp/exposedapp/internal/listwatch"
 	"github.com/exposedapp/exposedapp/internal/metrics"
 	"github.com/exposedapp/exposedapp/internal/metricsauth"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 	"github.com/exposedapp/exposedapp/internal/topology"
 )
 
@@ -78,15 +81,22 @@ func run(opts options) error {
 	if err := awaitAPIServer(ctx, config, opts.probeAddress); err != nil {
 		return err
 	}
-	matrix := reachability.NewMatrix()
-	mgr, err := newManager(config, opts, matrix)
+	matrix, health := reachability.NewMatrix(), listwatch.NewHealth(clock.RealClock{})
+	mgr, err := newManager(config, opts, health)
 	if err != nil {
 		return err
 	}
+	reports, err := feed.NewReports(config, matrix, clock.RealClock{}, health)
+	if err != nil {
+		return err
+	}
+	// The reports come while the manager fills its caches.
+	go reports.Run(ctx)
 	apps := &exposedapp.Reconciler{
 		Client:   mgr.GetClient(),
 		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName),
 		Matrix:   matrix,
+		Reports:  reports,
 		Clock:    clock.RealClock{},
 	}
 	// A standby keeps its caches and the agents' reports warm.
@@ -99,16 +109,20 @@ func run(opts options) error {
 	nodes := &topology.Reconciler{
 		Client:   mgr.GetClient(),
 		Rechecks: matrix,
+		Reports:  matrix,
 		Writes:   flowcontrol.NewTokenBucketRateLimiter(100, 100),
 	}
-	if err := nodes.SetupWithManager(mgr, controller.Options{
+	if err := nodes.SetupWithManager(mgr, reports, controller.Options{
 		EnableWarmup: &warm, ReconciliationTimeout: time.Minute,
 	}); err != nil {
 		return fmt.Errorf("set up topology: %w", err)
 	}
-	statuses := metrics.New(mgr.GetCache(), mgr.Elected(), clock.RealClock{})
-	if err := metricsregistry.Registry.Register(statuses); err != nil {
-		return fmt.Errorf("register metrics: %w", err)
+	for _, collector := range []prometheus.Collector{
+		metrics.New(mgr.GetCache(), matrix, mgr.Elected(), clock.RealClock{}), metrics.NewWatches(health),
+	} {
+		if err := metricsregistry.Registry.Register(collector); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
 	}
 	if err := mgr.Add(memoryReturner{}); err != nil {
 		return fmt.Errorf("add the memory returner: %w", err)
@@ -116,7 +130,7 @@ func run(opts options) error {
 	return mgr.Start(ctx)
 }
 
-func newManager(config *rest.Config, opts options, matrix *reachability.Matrix) (ctrl.Manager, error) {
+func newManager(config *rest.Config, opts options, health *listwatch.Health) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		appsv1.AddToScheme, corev1.AddToScheme, discoveryv1.AddToScheme, v1alpha1.AddToScheme,
@@ -125,6 +139,10 @@ func newManager(config *rest.Config, opts options, matrix *reachability.Matrix) 
 			return nil, err
 		}
 	}
+	cached, err := exposedapp.CacheOptions(config, health)
+	if err != nil {
+		return nil, err
+	}
 	ownWrites := true
 	// Short, so that a node that fails with the leader on it is told of as soon
 	// as any other. A leader that lets go too early does no harm: the standby is
@@ -132,7 +150,7 @@ func newManager(config *rest.Config, opts options, matrix *reachability.Matrix) 
 	lease, renew, retry := 4*time.Second, 3*time.Second, 700*time.Millisecond
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,
-		Cache:  exposedapp.CacheOptions(matrix, clock.RealClock{}),
+		Cache:  cached,
 		Client: client.Options{
 			FieldOwner: v1alpha1.OperatorName,
 			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: &ownWrites},
@@ -159,5 +177,5 @@ func newManager(config *rest.Config, opts options, matrix *reachability.Matrix) 
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return nil, err
 	}
-	return mgr, mgr.AddReadyzCheck("ping", healthz.Ping)
+	return mgr, mgr.AddReadyzCheck("watches", health.Check)
 }

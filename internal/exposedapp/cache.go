@@ -1,6 +1,7 @@
 package exposedapp
 
 import (
+	"fmt"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -9,56 +10,60 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/compact"
+	"github.com/exposedapp/exposedapp/internal/listwatch"
 )
 
 // CacheOptions says what the operator caches, and of that only what it uses.
 // Services and Deployments are watched in the whole cluster, because a foreign
-// one may hold the node port or the name of an ExposedApp. While reports cannot
-// be heard, the matrix is told so.
-func CacheOptions(matrix *reachability.Matrix, now clock.PassiveClock) cache.Options {
-	transform := trim(newFieldSets(), matrix)
+// one may hold the node port or the name of an ExposedApp. health is told of the
+// requests by which the cache is filled.
+func CacheOptions(config *rest.Config, health *listwatch.Health) (cache.Options, error) {
+	own, err := listwatch.NewClient(config, v1alpha1.SchemeGroupVersion, "ExposedApp")
+	if err != nil {
+		return cache.Options{}, err
+	}
+	transform := trim(newFieldSets())
 	// Nobody changes anything in what is read of these kinds.
 	shared := true
 	return cache.Options{
 		NewInformer: func(source toolscache.ListerWatcher, example runtime.Object, resync time.Duration,
 			indexers toolscache.Indexers) toolscache.SharedIndexInformer {
-			lost, found := func() {}, func() {}
-			if _, reports := example.(*v1alpha1.NodeReachability); reports {
-				lost, found = func() { matrix.Deafen(now.Now()) }, func() { matrix.Hear(now.Now()) }
+			if _, apps := example.(*v1alpha1.ExposedApp); apps {
+				return newInformer(own.Items("exposedapps", decodeApp), example, resync, indexers, asItIs, health.Note("exposedapps"))
 			}
-			return newInformer(source, example, resync, indexers, transform, lost, found)
+			return newInformer(source, example, resync, indexers, transform, health.Note(fmt.Sprintf("%T", example)))
 		},
 		ReaderFailOnMissingInformer: true,
 		DefaultTransform:            transform,
 		ByObject: map[client.Object]cache.ByObject{
-			&appsv1.Deployment{}: {UnsafeDisableDeepCopy: &shared},
-			&corev1.Service{}:    {UnsafeDisableDeepCopy: &shared},
-			&corev1.Node{}:       {UnsafeDisableDeepCopy: &shared},
+			// They are trimmed as they are decoded.
+			&v1alpha1.ExposedApp{}: {Transform: asItIs},
+			&appsv1.Deployment{}:   {UnsafeDisableDeepCopy: &shared},
+			&corev1.Service{}:      {UnsafeDisableDeepCopy: &shared},
+			&corev1.Node{}:         {UnsafeDisableDeepCopy: &shared},
 			&discoveryv1.EndpointSlice{}: {
 				// EndpointSlices carry the labels of their Service.
 				Label:                 labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}),
 				UnsafeDisableDeepCopy: &shared,
 			},
 		},
-	}
+	}, nil
 }
+
+func asItIs(object any) (any, error) { return object, nil }
 
 // trim returns the function that makes what is cached of what the API server sent. It
 // changes objects in place, and nothing in one that it was given before: informers do that.
-func trim(fields fieldSets, matrix *reachability.Matrix) toolscache.TransformFunc {
+func trim(fields fieldSets) toolscache.TransformFunc {
 	return func(object any) (any, error) {
 		switch object := object.(type) {
-		case *v1alpha1.ExposedApp:
-			trimApp(object)
-		case *v1alpha1.NodeReachability:
-			trimReport(object, matrix)
 		case *appsv1.Deployment:
 			trimDeployment(object, fields)
 		case *corev1.Service:
@@ -77,37 +82,13 @@ func trim(fields fieldSets, matrix *reachability.Matrix) toolscache.TransformFun
 // Messages of conditions name the node port, and so are each app's own.
 func trimApp(app *v1alpha1.ExposedApp) {
 	app.ManagedFields, app.Labels, app.Annotations = nil, nil, nil
-	app.Status.Conditions = exact(app.Status.Conditions)
-	app.Status.Nodes = exact(app.Status.Nodes)
-	share(&app.Namespace, &app.Spec, &app.Status.Nodes)
+	app.Status.Conditions = compact.Slice(app.Status.Conditions)
+	app.Status.Nodes = compact.Slice(app.Status.Nodes)
+	compact.Texts(&app.Namespace, &app.Spec, &app.Status.Nodes)
 	for i := range app.Status.Conditions {
 		condition := &app.Status.Conditions[i]
-		share(&condition.Type, &condition.Status, &condition.Reason)
+		compact.Texts(&condition.Type, &condition.Status, &condition.Reason)
 	}
-}
-
-// trimReport has the matrix read what is reported, and keeps the rest. Thousands of
-// observers tell of the same few errors.
-func trimReport(report *v1alpha1.NodeReachability, matrix *reachability.Matrix) {
-	report.ManagedFields = nil
-	report.Spec.Targets = exact(report.Spec.Targets)
-	for i := range report.Spec.Targets {
-		report.Spec.Targets[i].Addresses = exact(report.Spec.Targets[i].Addresses)
-	}
-	share(&report.Labels, &report.OwnerReferences, &report.Spec.Targets)
-	for i := range report.Status.Failures {
-		failure := &report.Status.Failures[i]
-		share(&failure.Reason, &failure.Message, &failure.Evidence)
-	}
-	matrix.Receive(report)
-}
-
-// exact returns a slice with no room for more.
-func exact[T any](items []T) []T {
-	if len(items) == cap(items) {
-		return items
-	}
-	return append(make([]T, 0, len(items)), items...)
 }
 
 // trimDeployment keeps what tells a foreign Deployment apart. Of our own it keeps how
@@ -117,7 +98,7 @@ func trimDeployment(deployment *appsv1.Deployment, fields fieldSets) {
 		return
 	}
 	remark{digest: ownedDigest(deployment, fields)}.keep(deployment)
-	share(&deployment.Namespace)
+	compact.Texts(&deployment.Namespace)
 	shareOwners(deployment)
 	spec, status := deployment.Spec, deployment.Status
 	deployment.Spec, deployment.Status = appsv1.DeploymentSpec{}, appsv1.DeploymentStatus{}
@@ -142,8 +123,8 @@ func trimDeployment(deployment *appsv1.Deployment, fields fieldSets) {
 		}
 		deployment.Status.Conditions = append(deployment.Status.Conditions, kept)
 	}
-	deployment.Status.Conditions = exact(deployment.Status.Conditions)
-	share(&deployment.Status.Conditions)
+	deployment.Status.Conditions = compact.Slice(deployment.Status.Conditions)
+	compact.Texts(&deployment.Status.Conditions)
 }
 
 // trimService keeps the node ports of a Service. Of our own it keeps all by which it is
@@ -153,14 +134,14 @@ func trimService(service *corev1.Service, fields fieldSets) {
 		return
 	}
 	remark{digest: ownedDigest(service, fields), text: service.Annotations[v1alpha1.ProbeAnnotation]}.keep(service)
-	share(&service.Namespace)
+	compact.Texts(&service.Namespace)
 	shareOwners(service)
 	spec := service.Spec
 	service.Spec, service.Status = corev1.ServiceSpec{HealthCheckNodePort: spec.HealthCheckNodePort}, corev1.ServiceStatus{}
 	if ours(service) {
-		service.Spec.ExternalTrafficPolicy, service.Spec.IPFamilies = spec.ExternalTrafficPolicy, exact(spec.IPFamilies)
-		service.Spec.Ports = exact(spec.Ports)
-		share(&service.Spec)
+		service.Spec.ExternalTrafficPolicy, service.Spec.IPFamilies = spec.ExternalTrafficPolicy, compact.Slice(spec.IPFamilies)
+		service.Spec.Ports = compact.Slice(spec.Ports)
+		compact.Texts(&service.Spec)
 		return
 	}
 	for _, port := range spec.Ports {
@@ -186,7 +167,7 @@ func trimNode(node *corev1.Node) {
 		}
 	}
 	node.Spec, node.Status = corev1.NodeSpec{}, status
-	share(&node.Status)
+	compact.Texts(&node.Status)
 }
 
 // trimEndpointSlice keeps the name of its Service, and the nodes of the endpoints and
@@ -201,13 +182,13 @@ func trimEndpointSlice(slice *discoveryv1.EndpointSlice) {
 	}
 	remark{text: service}.keep(slice)
 	slice.Ports = nil
-	slice.Endpoints = exact(slice.Endpoints)
+	slice.Endpoints = compact.Slice(slice.Endpoints)
 	for i := range slice.Endpoints {
 		slice.Endpoints[i] = discoveryv1.Endpoint{
 			Conditions: slice.Endpoints[i].Conditions, NodeName: slice.Endpoints[i].NodeName,
 		}
 	}
-	share(&slice.Namespace, &slice.Endpoints)
+	compact.Texts(&slice.Namespace, &slice.Endpoints)
 }
 
 // shareOwners keeps the texts of owner references once. An ExposedApp's name is that of
@@ -215,7 +196,7 @@ func trimEndpointSlice(slice *discoveryv1.EndpointSlice) {
 func shareOwners(child client.Object) {
 	owners := child.GetOwnerReferences()
 	for i := range owners {
-		share(&owners[i].APIVersion, &owners[i].Kind)
+		compact.Texts(&owners[i].APIVersion, &owners[i].Kind)
 		if owners[i].Name == child.GetName() {
 			owners[i].Name = child.GetName()
 		}

@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -178,16 +177,15 @@ func TestTrimEndpointSlice(t *testing.T) {
 func TestTrim(t *testing.T) {
 	g := NewWithT(t)
 	whole := []client.Object{
-		&v1alpha1.ExposedApp{ObjectMeta: describedMeta()}, &v1alpha1.NodeReachability{ObjectMeta: describedMeta()},
 		&appsv1.Deployment{ObjectMeta: describedMeta()}, &corev1.Service{ObjectMeta: describedMeta()},
 		&corev1.Node{ObjectMeta: describedMeta()}, &discoveryv1.EndpointSlice{ObjectMeta: describedMeta()},
 	}
 	for _, object := range whole {
-		g.Expect(trim(newFieldSets(), reachability.NewMatrix())(object)).To(BeIdenticalTo(object))
+		g.Expect(trim(newFieldSets())(object)).To(BeIdenticalTo(object))
 		g.Expect(object.GetManagedFields()).To(BeEmpty(), "%T", object)
 	}
 	gone := toolscache.DeletedFinalStateUnknown{Key: "a", Obj: whole[0]}
-	g.Expect(trim(newFieldSets(), reachability.NewMatrix())(gone)).To(Equal(gone), "a tombstone passes")
+	g.Expect(trim(newFieldSets())(gone)).To(Equal(gone), "a tombstone passes")
 }
 
 // applied is the entry of what the operator applied.
@@ -229,7 +227,7 @@ func expectIdentity(g *WithT, got *metav1.ObjectMeta) {
 	g.Expect(got.DeletionTimestamp).To(Equal(want.DeletionTimestamp))
 }
 
-func TestTrimStatuses(t *testing.T) {
+func TestTrimApp(t *testing.T) {
 	g := NewWithT(t)
 	app := gen.ExposedApp("web")
 	app.ManagedFields, app.Labels = []metav1.ManagedFieldsEntry{applied}, map[string]string{"team": "blue"}
@@ -241,17 +239,4 @@ func TestTrimStatuses(t *testing.T) {
 	g.Expect(app).To(Equal(want))
 	g.Expect(app.Status.Conditions).To(HaveCap(1))
 	g.Expect(app.Status.Nodes).To(HaveCap(2))
-
-	report := &v1alpha1.NodeReachability{ObjectMeta: describedMeta()}
-	report.Spec.Targets = append(make([]v1alpha1.Target, 0, 4), v1alpha1.Target{
-		Node: "a", Addresses: append(make([]string, 0, 4), "10.0.0.1"),
-	})
-	report.Status.Addresses, report.Status.NodePorts = []string{"10.0.0.1"}, "31000"
-	report.Status.RenewTime, report.Status.Probes = new(metav1.NowMicro()), &v1alpha1.ProbeStatistics{}
-	wanted := report.DeepCopy()
-	wanted.ManagedFields, wanted.Status.Addresses, wanted.Status.NodePorts = nil, nil, ""
-	trimReport(report, reachability.NewMatrix())
-	g.Expect(report).To(Equal(wanted), "the matrix has what was found")
-	g.Expect(report.Spec.Targets).To(HaveExactElements(HaveField("Addresses", HaveCap(1))))
-	g.Expect(report.Spec.Targets).To(HaveCap(1))
 }

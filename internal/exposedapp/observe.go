@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/compact"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 )
 
@@ -153,5 +154,5 @@ func endpointsOf(items []*discoveryv1.EndpointSlice) reachability.Endpoints {
 			endpoints[at].Ready = endpoints[at].Ready || ready
 		}
 	}
-	return exact(endpoints)
+	return compact.Slice(endpoints)
 }

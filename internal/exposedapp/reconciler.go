@@ -28,6 +28,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 	"github.com/exposedapp/exposedapp/internal/statuspatch"
 )
 
@@ -37,9 +38,10 @@ type Reconciler struct {
 	Client client.Client
 	// Recorder records an Event for every transition of a condition or a node.
 	Recorder events.EventRecorder
-	// Matrix holds the reports of the agents.
-	Matrix *reachability.Matrix
-	Clock  clock.PassiveClock
+	// Matrix holds the reports of the agents, and Reports feeds it.
+	Matrix  *reachability.Matrix
+	Reports *feed.Reports
+	Clock   clock.PassiveClock
 
 	// slices finds EndpointSlices by their Service, and claims ExposedApps by the node
 	// port that they ask for.
@@ -72,10 +74,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, nil
 	}
 
-	seen := &observed{
-		deploymentRefusal: r.applyDeployment(ctx, &app),
-		serviceRefusal:    r.applyService(ctx, &app),
-	}
+	seen := r.act(ctx, &app)
 	refused := errors.Join(seen.deploymentRefusal.err(), seen.serviceRefusal.err())
 	if err := r.observe(ctx, &app, seen); err != nil {
 		return reconcile.Result{}, errors.Join(refused, err)
@@ -91,17 +90,45 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	return reconcile.Result{RequeueAfter: holds}, errors.Join(refused, r.report(ctx, &app, next))
 }
 
-// report writes a status that changed, and tells of the transitions.
+// act brings the children to what is declared.
+func (r *Reconciler) act(ctx context.Context, app *v1alpha1.ExposedApp) *observed {
+	if refusal := unreadable(app); refusal != nil {
+		return &observed{deploymentRefusal: refusal, serviceRefusal: refusal}
+	}
+	return &observed{
+		deploymentRefusal: r.applyDeployment(ctx, app),
+		serviceRefusal:    r.applyService(ctx, app),
+	}
+}
+
+// report writes a status that changed, and tells of the transitions. Where the ExposedApp
+// changed meanwhile, what was found may not be true of it any more: nothing is written, and
+// the change, which the cache is about to show, has it reconciled again.
 func (r *Reconciler) report(ctx context.Context, app *v1alpha1.ExposedApp, next v1alpha1.ExposedAppStatus) error {
-	patch, err := statuspatch.Of(app.UID, next)
+	patch, err := statuspatch.OfVersion(app.UID, app.ResourceVersion, next)
 	if err != nil {
 		return fmt.Errorf("encode status: %w", err)
 	}
-	written := &v1alpha1.ExposedApp{ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: app.Name}}
-	if err := r.Client.Status().Patch(ctx, written, client.RawPatch(types.JSONPatchType, patch)); err != nil {
+	err = r.patchStatus(ctx, app, client.RawPatch(types.JSONPatchType, patch))
+	switch {
+	case apierrors.IsConflict(err):
+		return nil
+	case err != nil:
 		// The app may be gone by now.
 		return client.IgnoreNotFound(fmt.Errorf("write status: %w", err))
 	}
 	r.recordTransitions(app, &next)
 	return nil
+}
+
+// patchStatus patches the status. The API server answers with the whole object, which
+// cannot be decoded where the spec cannot: then its metadata is asked for.
+func (r *Reconciler) patchStatus(ctx context.Context, app *v1alpha1.ExposedApp, patch client.Patch) error {
+	meta := metav1.ObjectMeta{Namespace: app.Namespace, Name: app.Name}
+	if unreadable(app) == nil {
+		return r.Client.Status().Patch(ctx, &v1alpha1.ExposedApp{ObjectMeta: meta}, patch)
+	}
+	written := &metav1.PartialObjectMetadata{ObjectMeta: meta}
+	written.SetGroupVersionKind(v1alpha1.SchemeGroupVersion.WithKind("ExposedApp"))
+	return r.Client.Status().Patch(ctx, written, patch, client.DisableReadYourWritesConsistency)
 }

@@ -228,8 +228,9 @@ func TestListedNodesAreExplained(t *testing.T) {
 	matrix.Know(nodes)
 	for _, node := range []string{"node-98", "node-99"} {
 		report.Name = node
-		_, err := matrix.Report(report, now)
-		g.Expect(err).NotTo(HaveOccurred())
+		received := reachability.Read(report.DeepCopy())
+		g.Expect(received.Err()).NotTo(HaveOccurred())
+		matrix.Fold(received, now)
 	}
 	matrix.Observe(web, reachability.App{
 		Service: reachability.Service{NodePort: 31000}, ResourceVersion: "1", Known: true, Period: 5 * time.Second,

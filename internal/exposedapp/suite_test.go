@@ -25,7 +25,9 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/exposedapp"
+	"github.com/exposedapp/exposedapp/internal/listwatch"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 )
 
 var (
@@ -81,10 +83,14 @@ func startOperator() {
 	ownWrites := true
 	logged := rest.CopyConfig(config)
 	logged.Wrap(writes.wrap)
-	matrix := reachability.NewMatrix()
+	matrix, health := reachability.NewMatrix(), listwatch.NewHealth(clock.RealClock{})
+	cached, err := exposedapp.CacheOptions(logged, health)
+	Expect(err).NotTo(HaveOccurred())
+	reports, err := feed.NewReports(logged, matrix, clock.RealClock{}, health)
+	Expect(err).NotTo(HaveOccurred())
 	mgr, err := ctrl.NewManager(logged, ctrl.Options{
 		Scheme: newScheme(),
-		Cache:  exposedapp.CacheOptions(matrix, clock.RealClock{}),
+		Cache:  cached,
 		Client: client.Options{
 			FieldOwner: v1alpha1.OperatorName,
 			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: &ownWrites},
@@ -96,16 +102,20 @@ func startOperator() {
 		Client:   mgr.GetClient(),
 		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName),
 		Matrix:   matrix,
+		Reports:  reports,
 		Clock:    clock.RealClock{},
 	}
 	Expect(reconciler.SetupWithManager(ctx, mgr, controller.Options{
 		MaxConcurrentReconciles: 4, SkipNameValidation: &skipNames,
 	})).To(Succeed())
 	done := make(chan error)
+	var fed sync.WaitGroup
+	fed.Go(func() { reports.Run(ctx) })
 	go func() { done <- mgr.Start(ctx) }()
 	stopOperator = func() {
 		cancel()
 		Expect(<-done).To(Succeed())
+		fed.Wait()
 	}
 }
 

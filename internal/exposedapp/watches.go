@@ -51,7 +51,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 		Watches(&corev1.Service{}, r.claimants()).
 		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(serviceOf)).
 		WatchesRawSource(&nodeSource{cache: mgr.GetCache(), matrix: r.Matrix}).
-		WatchesRawSource(&reportSource{cache: mgr.GetCache(), matrix: r.Matrix, clock: r.Clock}).
+		WatchesRawSource(&reportSource{reports: r.Reports, matrix: r.Matrix}).
 		WithOptions(options).
 		Complete(r)
 }
@@ -60,8 +60,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 // that are asked for before it starts, and would come to the others after them.
 func fillTogether(ctx context.Context, informers cache.Cache) error {
 	for _, object := range []client.Object{
-		&v1alpha1.ExposedApp{}, &v1alpha1.NodeReachability{},
-		&appsv1.Deployment{}, &corev1.Service{}, &corev1.Node{}, &discoveryv1.EndpointSlice{},
+		&v1alpha1.ExposedApp{}, &appsv1.Deployment{}, &corev1.Service{}, &corev1.Node{}, &discoveryv1.EndpointSlice{},
 	} {
 		if _, err := informers.GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
 			return err

@@ -1,7 +1,7 @@
 // Package metrics shows what stands in the statuses to Prometheus.
 //
-// The collector keeps no state: each scrape reads the ExposedApps and the
-// NodeReachabilities from the operator's cache. So metrics and status cannot
+// The collector keeps no state: each scrape reads the ExposedApps from the operator's
+// cache, and the reports from where verdicts are made of them. So metrics and status cannot
 // disagree, an operator that starts anew begins where the former ended, and what
 // is deleted is gone from the metrics as well. What the status does not know has
 // no sample: there is no number that says Unknown and does not spoil a sum.
@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
 )
 
 // readTimeout bounds the wait for a cache that is not there yet.
@@ -27,25 +28,33 @@ const readTimeout = 5 * time.Second
 
 // Collector is a prometheus.Collector of the statuses in a cache.
 type Collector struct {
-	reader  client.Reader
-	elected <-chan struct{}
-	clock   clock.PassiveClock
+	reader    client.Reader
+	observers Observers
+	elected   <-chan struct{}
+	clock     clock.PassiveClock
 
 	apps    appMetrics
 	reports reportMetrics
 }
 
+// Observers knows the newest report of every observer.
+type Observers interface {
+	Reports() []*reachability.Report
+}
+
 var _ prometheus.Collector = (*Collector)(nil)
 
-// New returns a Collector of what reader, a cache, holds. It has no samples
-// until elected is closed, so that of several replicas one alone has them.
-func New(reader client.Reader, elected <-chan struct{}, now clock.PassiveClock) *Collector {
+// New returns a Collector of what reader, a cache, holds and of the reports of
+// observers. It has no samples until elected is closed, so that of several replicas one
+// alone has them.
+func New(reader client.Reader, observers Observers, elected <-chan struct{}, now clock.PassiveClock) *Collector {
 	return &Collector{
-		reader:  reader,
-		elected: elected,
-		clock:   now,
-		apps:    newAppMetrics(),
-		reports: newReportMetrics(),
+		reader:    reader,
+		observers: observers,
+		elected:   elected,
+		clock:     now,
+		apps:      newAppMetrics(),
+		reports:   newReportMetrics(),
 	}
 }
 
@@ -74,13 +83,8 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 	for i := range apps.Items {
 		c.apps.collect(metrics, scrape, &apps.Items[i])
 	}
-	var reports v1alpha1.NodeReachabilityList
-	if err := c.reader.List(ctx, &reports, client.UnsafeDisableDeepCopy); err != nil {
-		metrics <- prometheus.NewInvalidMetric(c.reports.age, fmt.Errorf("list node reachabilities: %w", err))
-		return
-	}
 	now := c.clock.Now()
-	for i := range reports.Items {
-		c.reports.collect(metrics, scrape, &reports.Items[i], now)
+	for _, report := range c.observers.Reports() {
+		c.reports.collect(metrics, scrape, &report.NodeReachability, now)
 	}
 }

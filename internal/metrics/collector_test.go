@@ -18,6 +18,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/metrics"
+	"github.com/exposedapp/exposedapp/internal/reachability"
 )
 
 // cached are the objects that a cache holds.
@@ -29,13 +30,16 @@ type cached struct {
 }
 
 func (c cached) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
-	switch list := list.(type) {
-	case *v1alpha1.ExposedAppList:
-		list.Items = c.apps
-	case *v1alpha1.NodeReachabilityList:
-		list.Items = c.reports
-	}
+	list.(*v1alpha1.ExposedAppList).Items = c.apps
 	return c.err
+}
+
+func (c cached) Reports() []*reachability.Report {
+	var reports []*reachability.Report
+	for i := range c.reports {
+		reports = append(reports, reachability.Read(c.reports[i].DeepCopy()))
+	}
+	return reports
 }
 
 func now() time.Time { return time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC) }
@@ -44,7 +48,7 @@ func now() time.Time { return time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC) }
 func collector(c cached) *metrics.Collector {
 	elected := make(chan struct{})
 	close(elected)
-	return metrics.New(c, elected, clocktesting.NewFakePassiveClock(now()))
+	return metrics.New(c, c, elected, clocktesting.NewFakePassiveClock(now()))
 }
 
 // mixed has one of everything.
@@ -144,7 +148,7 @@ func TestCreatedTimestamps(t *testing.T) {
 func TestStandby(t *testing.T) {
 	g := NewWithT(t)
 	elected := make(chan struct{})
-	standby := metrics.New(mixed(), elected, clocktesting.NewFakePassiveClock(now()))
+	standby := metrics.New(mixed(), mixed(), elected, clocktesting.NewFakePassiveClock(now()))
 	g.Expect(testutil.CollectAndCount(standby)).To(BeZero())
 	close(elected)
 	g.Expect(testutil.CollectAndCount(standby)).To(BeNumerically(">", 0))

@@ -68,7 +68,7 @@ func (m *Matrix) ask(open *doubt, observer string, now time.Time) {
 // its report after a full turn of probes.
 func (m *Matrix) looked(app *subject, open *doubt, observer string) bool {
 	entry, asked := m.reports[observer], open.asked[observer]
-	return entry.recheckRound >= asked.round || entry.received.After(asked.at.Add(entry.viewFor(app).cycle))
+	return entry.recheckRound >= asked.round || entry.at.After(asked.at.Add(entry.viewFor(app).cycle))
 }
 
 // confirmed tells whether an observer looked again since the doubt began.

@@ -21,8 +21,6 @@ type Matrix struct {
 	// taken before mu, which is let go in between for reports to be folded in.
 	judging sync.Mutex
 
-	inbox inbox
-
 	mu        sync.Mutex
 	reports   map[string]*entry
 	observers map[netip.Addr][]*entry
@@ -59,18 +57,18 @@ type Matrix struct {
 // entry is an observer's report and when it came.
 type entry struct {
 	*report
+	// received is the report with the object that it came in, and at when that was.
+	received *Report
+	at       time.Time
 	// name is that of the observer, and alive whether there is such a Node.
 	name  string
 	alive bool
-	// resourceVersion is that of the object.
-	resourceVersion string
 	// own are the addresses of the observer itself.
 	own []netip.Addr
 	// asked is the request to look again that stood beside the report.
 	asked     exception
 	round     int64
 	renewTime time.Time
-	received  time.Time
 	// changed is when the observer last said something new.
 	changed   time.Time
 	heartbeat time.Duration
@@ -88,7 +86,6 @@ type entry struct {
 // NewMatrix returns an empty Matrix.
 func NewMatrix() *Matrix {
 	return &Matrix{
-		inbox:     inbox{read: make(map[*v1alpha1.NodeReachability]reading)},
 		reports:   make(map[string]*entry),
 		observers: make(map[netip.Addr][]*entry),
 		apps:      make(map[types.NamespacedName]*subject),
@@ -149,27 +146,46 @@ func (m *Matrix) Forget(key types.NamespacedName) {
 	delete(m.apps, key)
 }
 
-// Report folds in an observer's report and returns the apps on which its word
-// may have changed. A report that cannot be read replaces the former one and
-// says nothing; the error tells why. Nor does one that was folded in before: an informer
-// hands over again what it has.
-func (m *Matrix) Report(object *v1alpha1.NodeReachability, now time.Time) ([]types.NamespacedName, error) {
-	received := m.inbox.take(object)
-
+// Fold folds in an observer's report and returns the apps on which its word may have
+// changed. One that cannot be read replaces the former one and says nothing. Nor does one
+// that was folded in before: a list brings again what is known.
+func (m *Matrix) Fold(received *Report, now time.Time) []types.NamespacedName {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	before := m.reports[object.Name]
-	if before != nil && before.is(object) {
-		return nil, nil
+	before := m.reports[received.Name]
+	if before != nil && before.is(received) {
+		return nil
 	}
-	next := before.follow(object, received.report, now)
-	next.alive = m.alive[object.Name]
-	touched := m.touched(object.Name, before, next)
-	m.replace(object.Name, before, next)
+	next := before.follow(received, now)
+	next.alive = m.alive[received.Name]
+	touched := m.touched(received.Name, before, next)
+	m.replace(received.Name, before, next)
 	if m.postponed && before != nil && next.recheckRound > before.recheckRound {
 		m.request()
 	}
-	return touched, received.err
+	return touched
+}
+
+// Reports returns the newest report of every observer, by name. Nobody may change them.
+func (m *Matrix) Reports() []*Report {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	reports := make([]*Report, 0, len(m.reports))
+	for _, entry := range m.reports {
+		reports = append(reports, entry.received)
+	}
+	slices.SortFunc(reports, func(a, b *Report) int { return strings.Compare(a.Name, b.Name) })
+	return reports
+}
+
+// ReportOf returns the newest report of an observer, nil if there is none.
+func (m *Matrix) ReportOf(observer string) *Report {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if entry := m.reports[observer]; entry != nil {
+		return entry.received
+	}
+	return nil
 }
 
 // Remove drops an observer and returns the apps on which it had a word.
@@ -194,7 +210,7 @@ func (m *Matrix) Expire(now time.Time) []types.NamespacedName {
 	}
 	touched := make(map[types.NamespacedName]struct{})
 	for observer, entry := range m.reports {
-		if entry.stale || now.Sub(entry.received) < staleHeartbeats*entry.heartbeat {
+		if entry.stale || now.Sub(entry.at) < staleHeartbeats*entry.heartbeat {
 			continue
 		}
 		for _, key := range m.touched(observer, entry, nil) {
@@ -208,6 +224,22 @@ func (m *Matrix) Expire(now time.Time) []types.NamespacedName {
 		keys = append(keys, key)
 	}
 	return keys
+}
+
+// Due returns the longest heartbeat of the reports that would become stale now, 0 where
+// none would.
+func (m *Matrix) Due(now time.Time) (heartbeat time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.deaf.IsZero() {
+		return 0
+	}
+	for _, entry := range m.reports {
+		if !entry.stale && now.Sub(entry.at) >= staleHeartbeats*entry.heartbeat {
+			heartbeat = max(heartbeat, entry.heartbeat)
+		}
+	}
+	return heartbeat
 }
 
 // Deafen stops the time by which reports go stale, because no new ones can be
@@ -228,7 +260,9 @@ func (m *Matrix) Hear(now time.Time) {
 		return
 	}
 	for _, entry := range m.reports {
-		entry.received = entry.received.Add(now.Sub(m.deaf))
+		if entry.at = entry.at.Add(now.Sub(m.deaf)); entry.at.After(now) {
+			entry.at = now
+		}
 	}
 	m.deaf = time.Time{}
 }
@@ -236,17 +270,18 @@ func (m *Matrix) Hear(now time.Time) {
 // follow returns the entry after another report came. On the first sight of
 // one, which may be long after it was written, its age counts by the node's
 // clock; from then on by the operator's, so that clocks that differ do no harm.
-func (e *entry) follow(object *v1alpha1.NodeReachability, decoded *report, now time.Time) *entry {
+func (e *entry) follow(received *Report, now time.Time) *entry {
+	object := &received.NodeReachability
 	next := &entry{
-		report:          decoded,
-		name:            object.Name,
-		resourceVersion: object.ResourceVersion,
-		own:             ownAddresses(object),
-		received:        now,
-		heartbeat:       time.Duration(object.Spec.HeartbeatSeconds) * time.Second,
-		size:            int(object.Spec.ClusterSize),
+		report:    received.said,
+		received:  received,
+		at:        now,
+		name:      object.Name,
+		own:       ownAddresses(object),
+		heartbeat: time.Duration(object.Spec.HeartbeatSeconds) * time.Second,
+		size:      int(object.Spec.ClusterSize),
 	}
-	pairs := decoded.nodePorts.Len() * len(decoded.addresses)
+	pairs := next.nodePorts.Len() * len(next.addresses)
 	next.turn = time.Duration(pairs) * time.Second / budget.PerAgent
 	if recheck := object.Spec.Recheck; recheck != nil {
 		next.round = recheck.Round
@@ -258,9 +293,9 @@ func (e *entry) follow(object *v1alpha1.NodeReachability, decoded *report, now t
 	}
 	switch {
 	case e == nil && next.renewTime.Before(now):
-		next.received = next.renewTime
+		next.at = next.renewTime
 	case e != nil && next.renewTime.Equal(e.renewTime):
-		next.received = e.received
+		next.at = e.at
 	}
 	if e != nil {
 		next.changed = e.changed
@@ -268,13 +303,13 @@ func (e *entry) follow(object *v1alpha1.NodeReachability, decoded *report, now t
 			next.changed = now
 		}
 	}
-	next.stale = now.Sub(next.received) >= staleHeartbeats*next.heartbeat
+	next.stale = now.Sub(next.at) >= staleHeartbeats*next.heartbeat
 	return next
 }
 
-// is tells whether the entry was made of an object.
-func (e *entry) is(object *v1alpha1.NodeReachability) bool {
-	return e.resourceVersion != "" && e.resourceVersion == object.ResourceVersion
+// is reports whether the entry was made of a report.
+func (e *entry) is(other *Report) bool {
+	return other.ResourceVersion != "" && e.received.UID == other.UID && e.received.ResourceVersion == other.ResourceVersion
 }
 
 func ownAddresses(object *v1alpha1.NodeReachability) (own []netip.Addr) {

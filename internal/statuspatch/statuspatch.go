@@ -24,8 +24,21 @@ type operation struct {
 // object with a UID this status in place of the one that it has, if any, and fails with
 // 422 on another object. The error is that of a status which JSON cannot carry.
 func Of(uid types.UID, status any) ([]byte, error) {
-	return json.Marshal([]operation{
+	return json.Marshal(operations(uid, status))
+}
+
+// OfVersion returns the same, of an object in one version: on a later one the patch fails
+// with 409. So who was stopped for a while, and goes on with what it knew before, does not
+// overwrite what another wrote since. The version is set rather than tested, because a
+// test that fails is answered with 422, as it is for another object.
+func OfVersion(uid types.UID, resourceVersion string, status any) ([]byte, error) {
+	return json.Marshal(append(operations(uid, status),
+		operation{Op: "replace", Path: "/metadata/resourceVersion", Value: resourceVersion}))
+}
+
+func operations(uid types.UID, status any) []operation {
+	return []operation{
 		{Op: "test", Path: "/metadata/uid", Value: uid},
 		{Op: "add", Path: "/status", Value: status},
-	})
+	}
 }

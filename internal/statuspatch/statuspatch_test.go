@@ -51,6 +51,36 @@ func TestOf(t *testing.T) {
 	g.Expect(statusOf(namesake)).To(Equal(fresh), "it is not the app that this was found of")
 }
 
+func TestOfVersion(t *testing.T) {
+	g := NewWithT(t)
+	k8s := connect(t)
+	app := gen.ExposedApp("web")
+	g.Expect(k8s.Create(t.Context(), app)).To(Succeed())
+	write := func(seen *v1alpha1.ExposedApp, status v1alpha1.ExposedAppStatus) error {
+		patch, err := statuspatch.OfVersion(seen.UID, seen.ResourceVersion, status)
+		g.Expect(err).NotTo(HaveOccurred())
+		return k8s.Status().Patch(t.Context(), seen.DeepCopy(), client.RawPatch(types.JSONPatchType, patch))
+	}
+	now := func() *v1alpha1.ExposedApp {
+		var now v1alpha1.ExposedApp
+		g.Expect(k8s.Get(t.Context(), client.ObjectKeyFromObject(app), &now)).To(Succeed())
+		return &now
+	}
+	first := v1alpha1.ExposedAppStatus{ObservedGeneration: 1, NodePort: 31000}
+	g.Expect(write(app, first)).To(Succeed())
+	g.Expect(now().Status).To(Equal(first))
+	g.Expect(write(app, v1alpha1.ExposedAppStatus{NodePort: 31001})).To(MatchError(apierrors.IsConflict, "IsConflict"))
+	g.Expect(now().Status).To(Equal(first), "who saw an older state overwrites nothing")
+
+	version := now().ResourceVersion
+	g.Expect(write(now(), first)).To(Succeed())
+	g.Expect(now().ResourceVersion).To(Equal(version), "the same status is no change")
+
+	namesake := *now()
+	namesake.UID = "another"
+	g.Expect(write(&namesake, v1alpha1.ExposedAppStatus{})).To(MatchError(apierrors.IsInvalid, "IsInvalid"))
+}
+
 // connect starts an API server for the time of the test.
 func connect(t *testing.T) client.Client {
 	t.Helper()

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
-	"sigs.k8s.io/controller-runtime/pkg/event"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
@@ -37,7 +37,29 @@ func TestListChanged(t *testing.T) {
 			before.Name, before.UID, before.Generation = "a", "one", 1
 			after := before.DeepCopy()
 			c.change(after)
-			NewWithT(t).Expect(listChanged().Update(event.UpdateEvent{ObjectOld: before, ObjectNew: after})).To(Equal(c.want))
+			NewWithT(t).Expect(listChanged(before, after)).To(Equal(c.want))
 		})
 	}
+
+	one := &v1alpha1.NodeReachability{}
+	g := NewWithT(t)
+	g.Expect(listChanged(nil, one)).To(BeTrue(), "it was made")
+	g.Expect(listChanged(one, nil)).To(BeTrue(), "it was deleted")
+	g.Expect(listChanged(nil, nil)).To(BeFalse(), "reports became stale")
+}
+
+func TestOwnWrites(t *testing.T) {
+	g := NewWithT(t)
+	shown := func(version string) *v1alpha1.NodeReachability {
+		return &v1alpha1.NodeReachability{ObjectMeta: metav1.ObjectMeta{Name: "a", ResourceVersion: version}}
+	}
+	var own ownWrites
+	written := v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: 20}
+	own.applied("a", "owner", written, "10")
+	older := own.newest(shown("9"))
+	g.Expect(older.Spec).To(Equal(written), "the feed does not show it yet")
+	g.Expect(ownedBy(older, "owner")).To(BeTrue())
+	newer := shown("11")
+	g.Expect(own.newest(newer)).To(BeIdenticalTo(newer), "somebody wrote after it")
+	g.Expect(own.byName).To(BeEmpty())
 }

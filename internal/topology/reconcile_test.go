@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/topology"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
@@ -25,7 +26,7 @@ func TestReconcileWritesOnlyWhatDiffers(t *testing.T) {
 	var written []string
 	k8s, rechecks := recordingClient(t, &written), requests{}
 	reconciler := &topology.Reconciler{
-		Client: k8s, Rechecks: rechecks, Writes: flowcontrol.NewFakeAlwaysRateLimiter(),
+		Client: k8s, Rechecks: rechecks, Reports: shown{k8s}, Writes: flowcontrol.NewFakeAlwaysRateLimiter(),
 	}
 	request := reconcile.Request{NamespacedName: types.NamespacedName{Name: "ring"}}
 	run := func() []string {
@@ -117,3 +118,26 @@ type requests map[string]v1alpha1.Recheck
 func (requests) Requested() <-chan struct{} { return nil }
 
 func (r requests) Requests() map[string]v1alpha1.Recheck { return r }
+
+// shown are the NodeReachabilities that a client has.
+type shown struct{ client.Client }
+
+func (s shown) Reports() []*reachability.Report {
+	var list v1alpha1.NodeReachabilityList
+	if err := s.List(context.Background(), &list); err != nil {
+		panic(err)
+	}
+	reports := make([]*reachability.Report, 0, len(list.Items))
+	for i := range list.Items {
+		reports = append(reports, reachability.Read(&list.Items[i]))
+	}
+	return reports
+}
+
+func (s shown) ReportOf(name string) *reachability.Report {
+	var object v1alpha1.NodeReachability
+	if err := s.Get(context.Background(), client.ObjectKey{Name: name}, &object); err != nil {
+		return nil
+	}
+	return reachability.Read(&object)
+}

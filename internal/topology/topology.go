@@ -20,6 +20,7 @@ import (
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -32,6 +33,8 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	applyv1alpha1 "github.com/exposedapp/exposedapp/api/v1alpha1/applyconfiguration/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 )
 
 // gather is how long requests to look again may wait for each other.
@@ -45,8 +48,12 @@ type Reconciler struct {
 	Client client.Client
 	// Rechecks are the requests to look again.
 	Rechecks Rechecks
+	// Reports are the NodeReachabilities there are.
+	Reports Reports
 	// Writes bounds the number of writes per second.
 	Writes flowcontrol.RateLimiter
+
+	own ownWrites
 }
 
 // Rechecks knows which observers are to look again, because they disagree.
@@ -57,17 +64,24 @@ type Rechecks interface {
 	Requests() map[string]v1alpha1.Recheck
 }
 
+// Reports knows the NodeReachabilities there are.
+type Reports interface {
+	// Reports are those of all observers, and ReportOf that of one, nil if there is none.
+	Reports() []*reachability.Report
+	ReportOf(observer string) *reachability.Report
+}
+
 // SetupWithManager adds the reconciler to a manager. One Node changes the lists
 // of its neighbours, so every event leads to one and the same request: the
 // whole ring.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, options controller.Options) error {
+func (r *Reconciler) SetupWithManager(mgr manager.Manager, reports *feed.Reports, options controller.Options) error {
 	ring := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 		return []reconcile.Request{named(wholeRing)}
 	})
 	return builder.ControllerManagedBy(mgr).
 		Named("topology").
 		Watches(&corev1.Node{}, ring, builder.WithPredicates(addressesChanged())).
-		Watches(&v1alpha1.NodeReachability{}, ring, builder.WithPredicates(listChanged())).
+		WatchesRawSource(&listSource{reports}).
 		WatchesRawSource(source.Func(r.watchRequests)).
 		WithOptions(options).
 		Complete(r)
@@ -111,15 +125,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err := r.Client.List(ctx, &nodes); err != nil {
 		return reconcile.Result{}, fmt.Errorf("list nodes: %w", err)
 	}
-	var existing v1alpha1.NodeReachabilityList
-	if err := r.Client.List(ctx, &existing, client.UnsafeDisableDeepCopy); err != nil {
-		return reconcile.Result{}, fmt.Errorf("list node reachabilities: %w", err)
-	}
-	current := make(map[string]*v1alpha1.NodeReachability, len(existing.Items))
+	current := make(map[string]*v1alpha1.NodeReachability)
 	var size int32
-	for i := range existing.Items {
-		current[existing.Items[i].Name] = &existing.Items[i]
-		size = max(size, existing.Items[i].Spec.ClusterSize)
+	for _, report := range r.Reports.Reports() {
+		current[report.Name] = r.own.newest(&report.NodeReachability)
+		size = max(size, report.Spec.ClusterSize)
 	}
 
 	var writes errgroup.Group
@@ -145,11 +155,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 func (r *Reconciler) recheck(ctx context.Context) error {
 	var errs []error
 	for name, recheck := range r.Rechecks.Requests() {
-		var have v1alpha1.NodeReachability
-		if err := r.Client.Get(ctx, types.NamespacedName{Name: name}, &have); err != nil {
-			errs = append(errs, client.IgnoreNotFound(err))
+		report := r.Reports.ReportOf(name)
+		if report == nil {
 			continue
 		}
+		have := *r.own.newest(&report.NodeReachability)
 		if len(have.OwnerReferences) != 1 || equality.Semantic.DeepEqual(have.Spec.Recheck, &recheck) {
 			continue
 		}
@@ -165,9 +175,12 @@ func (r *Reconciler) apply(
 	if err := r.Writes.Wait(ctx); err != nil {
 		return err
 	}
-	if err := r.Client.Apply(ctx, report(node, uid, spec), client.ForceOwnership); err != nil {
+	wanted := report(node, uid, spec)
+	// The reports are not in the client's cache, which could show it its own writes.
+	if err := r.Client.Apply(ctx, wanted, client.ForceOwnership, client.DisableReadYourWritesConsistency); err != nil {
 		return fmt.Errorf("apply node reachability %s: %w", node, err)
 	}
+	r.own.applied(node, uid, spec, ptr.Deref(wanted.ResourceVersion, ""))
 	return nil
 }
 
@@ -241,15 +254,33 @@ func addressesChanged() predicate.Predicate {
 
 // listChanged leaves out reports, and requests to look again: the operator makes these
 // itself, by the dozen per second on a large cluster, and they change nobody's list.
-func listChanged() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		before, ok := e.ObjectOld.(*v1alpha1.NodeReachability)
-		after, also := e.ObjectNew.(*v1alpha1.NodeReachability)
-		if !ok || !also || before.UID != after.UID {
-			return true
-		}
-		was, is := before.Spec, after.Spec
-		was.Recheck, is.Recheck = nil, nil
-		return before.Generation != after.Generation && !equality.Semantic.DeepEqual(was, is)
-	}}
+func listChanged(before, after *v1alpha1.NodeReachability) bool {
+	switch {
+	case before == nil || after == nil:
+		return before != after
+	case before.UID != after.UID:
+		return true
+	}
+	was, is := before.Spec, after.Spec
+	was.Recheck, is.Recheck = nil, nil
+	return before.Generation != after.Generation && !equality.Semantic.DeepEqual(was, is)
 }
+
+// listSource wakes the reconciler for the whole ring where somebody's list changed.
+type listSource struct{ reports *feed.Reports }
+
+// Start has it woken from now on.
+func (s *listSource) Start(
+	_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) error {
+	s.reports.Subscribe(func(change feed.Change) {
+		if listChanged(change.Before, change.After) {
+			queue.Add(named(wholeRing))
+		}
+	})
+	return nil
+}
+
+// WaitForSync waits until every NodeReachability that existed at the start is known: one
+// that is not would be made anew.
+func (s *listSource) WaitForSync(ctx context.Context) error { return s.reports.WaitForSync(ctx) }

@@ -1,14 +1,15 @@
-package exposedapp
+// Package compact makes what a decoder made take no more memory than it needs.
+package compact
 
 import (
 	"reflect"
 	"unique"
 )
 
-// share makes the texts in what it is pointed to share their bytes with the same texts
+// Texts makes the texts in what it is pointed to share their bytes with the same texts
 // elsewhere. Thousands of apps have the same labels, images and nodes, and a decoder
 // makes a copy of each text.
-func share(values ...any) {
+func Texts(values ...any) {
 	for _, value := range values {
 		shareTexts(reflect.ValueOf(value).Elem())
 	}
@@ -52,4 +53,12 @@ func shareMap(value reflect.Value) {
 		shared[unique.Make(key).Value()] = unique.Make(text).Value()
 	}
 	value.Set(reflect.ValueOf(shared))
+}
+
+// Slice returns a slice with no room for more.
+func Slice[T any](items []T) []T {
+	if len(items) == cap(items) {
+		return items
+	}
+	return append(make([]T, 0, len(items)), items...)
 }

@@ -1,4 +1,4 @@
-package exposedapp
+package compact_test
 
 import (
 	"encoding/json"
@@ -7,11 +7,13 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/exposedapp/exposedapp/internal/compact"
 )
 
 // What a decoder makes a copy of for each object is there once, and the objects are as
 // they were.
-func TestShare(t *testing.T) {
+func TestTexts(t *testing.T) {
 	g := NewWithT(t)
 	decode := func() *corev1.PodTemplateSpec {
 		template := &corev1.PodTemplateSpec{}
@@ -37,8 +39,8 @@ func TestShare(t *testing.T) {
 		return all
 	}
 	one, other, want := decode(), decode(), decode()
-	share(one)
-	share(other)
+	compact.Texts(one)
+	compact.Texts(other)
 	g.Expect(one).To(Equal(want))
 	g.Expect(other).To(Equal(want))
 	a, b, c := bytesOf(one), bytesOf(other), bytesOf(want)
@@ -47,4 +49,11 @@ func TestShare(t *testing.T) {
 		g.Expect(a[i]).To(BeIdenticalTo(b[i]))
 		g.Expect(a[i]).NotTo(BeIdenticalTo(c[i]))
 	}
+}
+
+func TestSlice(t *testing.T) {
+	g := NewWithT(t)
+	g.Expect(compact.Slice(append(make([]int, 0, 8), 1, 2))).To(And(Equal([]int{1, 2}), HaveCap(2)))
+	full := []int{1, 2}
+	g.Expect(&compact.Slice(full)[0]).To(BeIdenticalTo(&full[0]), "nothing is copied that has no room to spare")
 }

@@ -1,0 +1,74 @@
+package exposedapp
+
+import (
+	"encoding/json"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/listwatch"
+)
+
+// unreadableAnnotation stands on a cached ExposedApp whose spec cannot be decoded, and
+// says why. What users annotate is not in the cache.
+const unreadableAnnotation = "exposedapp.dev/unreadable"
+
+// decodeApp reads an ExposedApp from its JSON, and trims it. One whose spec an older
+// schema admitted, and Go does not decode, has none: it concerns its user and nobody
+// else. A status that cannot be decoded is as good as none: the operator writes it anew.
+func decodeApp(body []byte) runtime.Object {
+	app := &v1alpha1.ExposedApp{}
+	problem := ""
+	if err := utiljson.Unmarshal(body, app); err != nil {
+		app, problem = readableApp(body)
+	}
+	trimApp(app)
+	if problem != "" {
+		app.Annotations = map[string]string{unreadableAnnotation: problem}
+	}
+	return app
+}
+
+// readableApp returns what can be read of an ExposedApp that cannot be decoded as a
+// whole, and what is wrong with its spec, if that is it.
+func readableApp(body []byte) (app *v1alpha1.ExposedApp, problem string) {
+	var sections struct {
+		metav1.ObjectMeta `json:"metadata"`
+		Spec              json.RawMessage `json:"spec"`
+		Status            json.RawMessage `json:"status"`
+	}
+	// The API server decodes the metadata of every object itself.
+	_ = utiljson.Unmarshal(body, &sections)
+	app = &v1alpha1.ExposedApp{ObjectMeta: sections.ObjectMeta}
+	if len(sections.Status) > 0 && utiljson.Unmarshal(sections.Status, &app.Status) != nil {
+		app.Status = v1alpha1.ExposedAppStatus{ObservedGeneration: -1}
+	}
+	if len(sections.Spec) == 0 {
+		return app, ""
+	}
+	field, err := listwatch.Culprit(sections.Spec, func(value json.RawMessage) error {
+		return utiljson.Unmarshal(value, &v1alpha1.ExposedAppSpec{})
+	})
+	if err != nil {
+		return app, fmt.Sprintf("spec%s: %v", field, err)
+	}
+	_ = utiljson.Unmarshal(sections.Spec, &app.Spec)
+	return app, ""
+}
+
+// unreadable returns a refusal where an ExposedApp's spec could not be decoded. Its
+// children stay as they are: what is declared is not known.
+func unreadable(app *v1alpha1.ExposedApp) *refusal {
+	problem, found := app.Annotations[unreadableAnnotation]
+	if !found {
+		return nil
+	}
+	return &refusal{
+		reason:  v1alpha1.ReasonInvalidApp,
+		message: problem + ": correct that field of the ExposedApp, which nobody can read as it is",
+		stalled: true,
+	}
+}

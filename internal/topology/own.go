@@ -1,0 +1,50 @@
+package topology
+
+import (
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// ownWrites knows what was written of NodeReachabilities until the feed of reports shows
+// it, so that nothing is written twice. It is safe for concurrent use.
+type ownWrites struct {
+	mu     sync.Mutex
+	byName map[string]*v1alpha1.NodeReachability
+}
+
+// applied notes what was written, and which version that made.
+func (o *ownWrites) applied(name string, owner types.UID, spec v1alpha1.NodeReachabilitySpec, version string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.byName == nil {
+		o.byName = make(map[string]*v1alpha1.NodeReachability)
+	}
+	o.byName[name] = &v1alpha1.NodeReachability{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: name, ResourceVersion: version, OwnerReferences: []metav1.OwnerReference{{UID: owner}},
+		},
+		Spec: spec,
+	}
+}
+
+// newest returns what was written of a NodeReachability where that is newer than what the
+// feed shows of it, and forgets it where it is not.
+func (o *ownWrites) newest(shown *v1alpha1.NodeReachability) *v1alpha1.NodeReachability {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	written := o.byName[shown.Name]
+	if written == nil {
+		return shown
+	}
+	order, err := resourceversion.CompareResourceVersion(shown.ResourceVersion, written.ResourceVersion)
+	if err == nil && order < 0 {
+		return written
+	}
+	delete(o.byName, shown.Name)
+	return shown
+}
