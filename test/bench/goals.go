@@ -37,6 +37,7 @@ func goals() map[string]goal {
 		"memory_operator_mib_2500":            atMost(80),
 		"memory_operator_mib_10000":           atMost(150),
 		"restart_ratio":                       atMost(3),
+		"restart_status_writes":               atMost(0),
 		"restart_new_app_seconds":             atMost(1),
 		"restart_new_app_handed_over_seconds": atMost(1),
 		"probe_cpu_ratio":                     atMost(1.1),

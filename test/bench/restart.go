@@ -46,7 +46,7 @@ func restart(ctx context.Context, b *bench) error {
 	b.report("restart_cpu_list", "s", column(taken[1], cpu)...)
 	b.report("restart_new_app_seconds", "s", column(taken[2], seconds)...)
 	b.report("restart_new_app_handed_over_seconds", "s", column(taken[3], seconds)...)
-	return nil
+	return restartUnheard(ctx, b)
 }
 
 // restartOperator starts an operator that has nothing to do.
