@@ -6,6 +6,7 @@ import (
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 )
@@ -13,7 +14,7 @@ import (
 // watchEndpoints keeps l informed of the EndpointSlices of the operator's
 // Services until ctx ends. They carry the labels of their Services.
 func watchEndpoints(ctx context.Context, c *Client, l *loop) {
-	source := listWatch(c.endpointSlices, l, "watch EndpointSlices", managed())
+	source := listWatch(c.endpointSlices, l, "watch EndpointSlices", managed(), slimSlice)
 	reflect(ctx, source, new(discoveryv1.EndpointSlice), endpointStore{l})
 }
 
@@ -41,8 +42,8 @@ func (s endpointStore) Delete(obj any) error {
 func (s endpointStore) Replace(objs []any, _ string) error {
 	all := make(map[types.NamespacedName][]endpoints, len(objs))
 	for _, obj := range objs {
-		if e, ok := endpointsOf(obj.(*discoveryv1.EndpointSlice)); ok {
-			all[e.service] = append(all[e.service], e)
+		if slice := obj.(*slim[endpoints]); slice.kept {
+			all[slice.form.service] = append(all[slice.form.service], slice.form)
 		}
 	}
 	s.loop.post(func(now time.Duration) { s.loop.schedule.replaceEndpoints(now, all) })
@@ -52,29 +53,19 @@ func (s endpointStore) Replace(objs []any, _ string) error {
 func (endpointStore) Resync() error { return nil }
 
 // Transformer makes the reflector gather the first list without what the agent
-// does not read.
+// does not keep.
 func (endpointStore) Transformer() cache.TransformFunc {
 	return func(obj any) (any, error) {
-		slice, ok := obj.(*discoveryv1.EndpointSlice)
-		if !ok {
-			return obj, nil
+		if slice, ok := obj.(*discoveryv1.EndpointSlice); ok {
+			return slimSlice(slice), nil
 		}
-		slim := &discoveryv1.EndpointSlice{
-			ObjectMeta: metav1.ObjectMeta{
-				Namespace:       slice.Namespace,
-				Name:            slice.Name,
-				ResourceVersion: slice.ResourceVersion,
-				Labels:          map[string]string{discoveryv1.LabelServiceName: slice.Labels[discoveryv1.LabelServiceName]},
-			},
-			AddressType: slice.AddressType,
-			Ports:       slice.Ports,
-		}
-		for _, endpoint := range slice.Endpoints {
-			slim.Endpoints = append(slim.Endpoints, discoveryv1.Endpoint{
-				Addresses:  endpoint.Addresses[:min(1, len(endpoint.Addresses))],
-				Conditions: endpoint.Conditions,
-			})
-		}
-		return slim, nil
+		return obj, nil
 	}
+}
+
+func slimSlice(obj runtime.Object) runtime.Object {
+	slice := obj.(*discoveryv1.EndpointSlice)
+	s := &slim[endpoints]{ObjectMeta: metav1.ObjectMeta{Namespace: slice.Namespace, Name: slice.Name}}
+	s.form, s.kept = endpointsOf(slice)
+	return s
 }

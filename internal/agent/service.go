@@ -17,6 +17,11 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
+// maxAnnotation is the length of a probe annotation that is read. The longest that
+// the operator writes has a path of 1,024 characters, each of which may take six in
+// JSON.
+const maxAnnotation = 8 << 10
+
 // service is what an agent keeps of a Service: whatever decides what is dialled
 // and what the answer is worth. A Service whose service stays equal keeps its
 // results; any difference drops them.
@@ -114,10 +119,11 @@ func ownedByExposedApp(svc *corev1.Service) bool {
 
 // settingsOf reads a probe annotation. An annotation is data from the cluster,
 // which many may write: what is missing or cannot be read takes the defaults of
-// the API, and what is out of bounds is brought within them.
+// the API, and what is out of bounds is brought within them. One that is too long
+// is not read.
 func settingsOf(annotation string) settings {
 	var spec v1alpha1.ProbeSpec
-	if err := json.Unmarshal([]byte(annotation), &spec); err != nil {
+	if len(annotation) > maxAnnotation || json.Unmarshal([]byte(annotation), &spec) != nil {
 		spec = v1alpha1.ProbeSpec{}
 	}
 	if !validPath(spec.Path) {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -106,11 +107,32 @@ func TestServiceForm(t *testing.T) {
 func TestServiceSurvivesTransformer(t *testing.T) {
 	g := NewWithT(t)
 	want, _ := serviceOf(aService())
-	slim, err := serviceStore{}.Transformer()(aService())
+	got, err := serviceStore{}.Transformer()(aService())
 	g.Expect(err).NotTo(HaveOccurred())
-	got, ok := serviceOf(slim.(*corev1.Service))
-	g.Expect(ok).To(BeTrue())
-	g.Expect(got).To(Equal(want))
+	g.Expect(got.(*slim[service]).kept).To(BeTrue())
+	g.Expect(got.(*slim[service]).form).To(Equal(want))
+}
+
+// TestForeignServicesCostTheirNames: what others write on their Services is not kept,
+// not even while a list is gathered.
+func TestForeignServicesCostTheirNames(t *testing.T) {
+	g := NewWithT(t)
+	got, err := serviceStore{}.Transformer()(aService(func(svc *corev1.Service) { svc.OwnerReferences = nil }))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(got).To(Equal(&slim[service]{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}))
+}
+
+// TestLongAnnotations: whatever the CRD admits is read, and what is longer costs
+// nothing.
+func TestLongAnnotations(t *testing.T) {
+	g := NewWithT(t)
+	path := "/" + strings.Repeat("<", 1023)
+	longest, err := json.Marshal(v1alpha1.ProbeSpec{
+		Path: path, PeriodSeconds: 300, TimeoutSeconds: 60, FailureThreshold: 10,
+	})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(settingsOf(string(longest))).To(Equal(settings{path, 5 * time.Minute, time.Minute, 10}))
+	g.Expect(settingsOf(`{"periodSeconds":7` + strings.Repeat(" ", maxAnnotation) + "}")).To(Equal(settingsOf("")))
 }
 
 func TestSettingsOf(t *testing.T) {

@@ -2,11 +2,14 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -21,9 +24,13 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
+// pageSize is how many objects come at once where a list is not streamed. An object
+// may take a megabyte and a half.
+const pageSize = 50
+
 // watchServices keeps l informed of the operator's Services until ctx ends.
 func watchServices(ctx context.Context, c *Client, l *loop) {
-	source := listWatch(c.services, l, "watch Services", managed())
+	source := listWatch(c.services, l, "watch Services", managed(), slimService)
 	reflect(ctx, source, new(corev1.Service), serviceStore{l})
 }
 
@@ -38,7 +45,8 @@ func managed() metav1.ListOptions {
 // ends.
 func watchAssignment(ctx context.Context, c *Client, node string, l *loop) {
 	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, node).String()
-	source := listWatch(c.nodeReachabilities, l, "watch the NodeReachability", metav1.ListOptions{FieldSelector: selector})
+	source := listWatch(c.nodeReachabilities, l, "watch the NodeReachability",
+		metav1.ListOptions{FieldSelector: selector}, func(obj runtime.Object) runtime.Object { return obj })
 	reflect(ctx, source, new(v1alpha1.NodeReachability), assignmentStore{l})
 }
 
@@ -55,8 +63,12 @@ func reflect(ctx context.Context, source cache.ListerWatcher, example runtime.Ob
 
 // listWatch lists and watches for l what selection selects of r. It logs outages,
 // about which a reflector keeps silent while the API server refuses connections, and
-// spreads over time what all agents would do at once after one.
-func listWatch(r resource, l *loop, action string, selection metav1.ListOptions) *cache.ListWatch {
+// spreads over time what all agents would do at once after one. Where the API server
+// does not stream a list, it comes in pages, of which only what slim makes of the
+// objects is kept.
+func listWatch(
+	r resource, l *loop, action string, selection metav1.ListOptions, slim func(runtime.Object) runtime.Object,
+) *cache.ListWatch {
 	selected := func(options metav1.ListOptions) *rest.Request {
 		options.LabelSelector, options.FieldSelector = selection.LabelSelector, selection.FieldSelector
 		return r.Get().Resource(r.name).VersionedParams(&options, r.parameters)
@@ -75,9 +87,12 @@ func listWatch(r resource, l *loop, action string, selection metav1.ListOptions)
 		return err
 	}
 	return &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			list := r.newList()
-			return list, noted(ctx, selected(options).Do(ctx).Into(list))
+		ListWithContextFunc: func(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {
+			list, err := listPages(func(options metav1.ListOptions) (runtime.Object, error) {
+				page := r.newList()
+				return page, selected(options).Do(ctx).Into(page)
+			}, slim)
+			return list, noted(ctx, err)
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			options.Watch = true
@@ -85,6 +100,50 @@ func listWatch(r resource, l *loop, action string, selection metav1.ListOptions)
 			return w, noted(ctx, err)
 		},
 	}
+}
+
+// listPages gathers a list from its pages. The caller of a list may ask for the state
+// of a cache, which knows no pages; so the options are its own.
+func listPages(
+	page func(metav1.ListOptions) (runtime.Object, error), slim func(runtime.Object) runtime.Object,
+) (runtime.Object, error) {
+	var all metainternalversion.List
+	options := metav1.ListOptions{Limit: pageSize}
+	for {
+		list, err := page(options)
+		if err != nil {
+			return nil, err
+		}
+		err = meta.EachListItemWithAlloc(list, func(obj runtime.Object) error {
+			all.Items = append(all.Items, slim(obj))
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("reading a page of a list: %w", err)
+		}
+		of, err := meta.ListAccessor(list)
+		if err != nil {
+			return nil, fmt.Errorf("reading a page of a list: %w", err)
+		}
+		all.ResourceVersion = of.GetResourceVersion()
+		if options.Continue = of.GetContinue(); options.Continue == "" {
+			return &all, nil
+		}
+	}
+}
+
+// slim is what is left of an object while a list is gathered: its name, and what
+// the agent keeps of it, if it keeps any.
+type slim[T any] struct {
+	metav1.TypeMeta
+	metav1.ObjectMeta
+	form T
+	kept bool
+}
+
+// DeepCopyObject makes a slim object one that a reflector takes.
+func (s *slim[T]) DeepCopyObject() runtime.Object {
+	return new(*s)
 }
 
 // serviceStore hands Services to the loop. Each call takes the loop from one
@@ -120,8 +179,8 @@ func (s serviceStore) Delete(obj any) error {
 func (s serviceStore) Replace(objs []any, version string) error {
 	forms := make([]service, 0, len(objs))
 	for _, obj := range objs {
-		if form, ok := serviceOf(obj.(*corev1.Service)); ok {
-			forms = append(forms, form)
+		if svc := obj.(*slim[service]); svc.kept {
+			forms = append(forms, svc.form)
 		}
 	}
 	s.loop.post(func(now time.Duration) { s.loop.list(now, forms, version) })
@@ -136,27 +195,21 @@ func (s serviceStore) Bookmark(version string) error {
 func (serviceStore) Resync() error { return nil }
 
 // Transformer makes the reflector gather the first list without what the agent
-// does not read, which is most of it.
+// does not keep: all of a Service that is not the operator's but the name.
 func (serviceStore) Transformer() cache.TransformFunc {
 	return func(obj any) (any, error) {
-		svc, ok := obj.(*corev1.Service)
-		if !ok {
-			return obj, nil
+		if svc, ok := obj.(*corev1.Service); ok {
+			return slimService(svc), nil
 		}
-		return &corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{
-				Namespace:       svc.Namespace,
-				Name:            svc.Name,
-				UID:             svc.UID,
-				ResourceVersion: svc.ResourceVersion,
-				OwnerReferences: svc.OwnerReferences,
-				Annotations: map[string]string{
-					v1alpha1.ProbeAnnotation: svc.Annotations[v1alpha1.ProbeAnnotation],
-				},
-			},
-			Spec: svc.Spec,
-		}, nil
+		return obj, nil
 	}
+}
+
+func slimService(obj runtime.Object) runtime.Object {
+	svc := obj.(*corev1.Service)
+	s := &slim[service]{ObjectMeta: metav1.ObjectMeta{Namespace: svc.Namespace, Name: svc.Name}}
+	s.form, s.kept = serviceOf(svc)
+	return s
 }
 
 // assignmentStore hands the one NodeReachability to the loop.
