@@ -82,9 +82,17 @@ func New(dialer Dialer, userAgent string) *Prober {
 }
 
 // Probe requests target on a fresh connection. Any answer of status 2xx or 3xx
-// means reached; redirects are not followed. The end of ctx cuts the dial short;
-// from then on only the timeout does.
+// means reached; redirects are not followed. The end of ctx cuts the probe short,
+// which is then NotDialled.
 func (p *Prober) Probe(ctx context.Context, target Target) Result {
+	result := p.probe(ctx, target)
+	if !result.Reached() && ctx.Err() != nil {
+		return Result{Reason: NotDialled, Message: "the probe was cut short"}
+	}
+	return result
+}
+
+func (p *Prober) probe(ctx context.Context, target Target) Result {
 	deadline := time.Now().Add(target.Timeout)
 	dialCtx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -97,6 +105,8 @@ func (p *Prober) Probe(ctx context.Context, target Target) Result {
 	// the truth.
 	_ = conn.SetLinger(0)
 	_ = conn.SetDeadline(deadline)
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(0, 0)) })
+	defer stop()
 
 	b := p.buffers.Get().(*buffers)
 	defer p.buffers.Put(b)

@@ -248,6 +248,31 @@ func TestProbeLocalFailure(t *testing.T) {
 	}
 }
 
+// TestProbeCutShort: a probe that is given up ends at once, even after its request,
+// and says nothing of the address.
+func TestProbeCutShort(t *testing.T) {
+	g := NewWithT(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	g.Expect(err).NotTo(HaveOccurred())
+	defer listener.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = conn.Read(make([]byte, 1))
+		cancel()
+		<-t.Context().Done()
+	}()
+	began := time.Now()
+	target := probe.Target{Address: netip.MustParseAddrPort(listener.Addr().String()), Path: "/", Timeout: time.Minute}
+	result := probe.New(&net.Dialer{KeepAlive: -1}, "exposedapp-agent/test").Probe(ctx, target)
+	g.Expect(result.Reason).To(Equal(probe.NotDialled))
+	g.Expect(time.Since(began)).To(BeNumerically("<", 30*time.Second))
+}
+
 type failingDialer struct{ err error }
 
 func (d failingDialer) DialTCP(context.Context, string, netip.AddrPort, netip.AddrPort) (*net.TCPConn, error) {

@@ -32,8 +32,8 @@ const (
 	ProtocolError Reason = "ProtocolError"
 
 	// NotDialled: the dial failed on this side for want of something (file
-	// descriptors, local ports, memory) or was cancelled. It says nothing about
-	// the address.
+	// descriptors, local ports, memory), or the probe was cut short. It says
+	// nothing about the address.
 	NotDialled Reason = "NotDialled"
 )
 
