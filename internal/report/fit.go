@@ -33,7 +33,8 @@ const (
 // Status returns the survey in the form of the API and within its bounds.
 //
 // It says all that is known if that fits. If not, it leaves out the evidence.
-// After that, ports that are not dialled no longer interrupt a range, which
+// Then ports that are pending on most addresses are on all: what is known of an app
+// here and there takes the most room, and says the least. After that, ports that are not dialled no longer interrupt a range, which
 // changes nothing for those that are. If that does not fit either, the failures
 // of the fewest pairs become pending, and pending entries as coarse as they must.
 // A reached pair may thus become pending, and a failing one be named as pending
@@ -43,6 +44,10 @@ func (s Survey) Status() v1alpha1.NodeReachabilityStatus {
 		return status
 	}
 	s = s.withoutEvidence()
+	if status := s.render(s.Failures, s.Pending); fits(status) {
+		return status
+	}
+	s = s.withoutRemnants()
 	if status := s.render(s.Failures, s.Pending); fits(status) {
 		return status
 	}
@@ -119,6 +124,38 @@ func (s Survey) withoutEvidence() Survey {
 		failures = append(failures, Finding{Cause{Result: at.result}, []netip.Addr{at.address}, set})
 	}
 	s.Failures = merge(failures)
+	return s
+}
+
+// withoutRemnants returns the survey with the ports that are pending on more than half
+// of the addresses pending on all.
+func (s Survey) withoutRemnants() Survey {
+	on := map[uint16]int{}
+	for _, f := range s.Pending {
+		for port := range f.Ports.All() {
+			on[port] += len(f.Addresses)
+		}
+	}
+	var mostly []uint16
+	for port, addresses := range on {
+		if 2*addresses > len(s.Addresses) {
+			mostly = append(mostly, port)
+		}
+	}
+	ports := nodeport.Of(mostly...)
+	if ports.IsEmpty() {
+		return s
+	}
+	without := func(findings []Finding) (left []Finding) {
+		for _, f := range findings {
+			if f.Ports = f.Ports.Minus(ports); !f.Ports.IsEmpty() {
+				left = append(left, f)
+			}
+		}
+		return left
+	}
+	s.Failures = merge(without(s.Failures))
+	s.Pending = append(merge(without(s.Pending)), Finding{Addresses: s.Addresses, Ports: ports})
 	return s
 }
 
