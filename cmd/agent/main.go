@@ -34,7 +34,7 @@ func main() {
 
 func run() error {
 	nodeName := flag.String("node-name", os.Getenv("NODE_NAME"), "name of the Node the agent runs on")
-	workers := flag.Int("workers", 128, "number of probes that may be under way at once")
+	workers := flag.Int("workers", 256, "number of probes that may be under way at once, half of them slow ones")
 	logging := textlogger.NewConfig()
 	logging.AddFlags(flag.CommandLine)
 	flag.Parse()

@@ -69,6 +69,19 @@
 // Evidence is gathered about 64 apps and 16 nodes at once, in four attempts at a
 // time, which count among the probes under way.
 //
+// # An app harms its own verdict only
+//
+// Pairs that are due wait for one of the agent's workers in lanes, by how long they
+// may hold it: those that were reached quickly come first, and those known to be slow
+// get half of the workers, the ones with long timeouts half of that. A probe without an
+// answer after 300 ms is slow from then on, and is given up, without a result, where
+// slow ones hold more than their share and others wait. Among the rest the app goes
+// first of which probes held workers for the least time lately. A pair that is not
+// reached has one probe under way at most.
+//
+// What is known of a pair is reported for one cycle: its period, its timeout, and the
+// time that a confirmation takes. If no probe got a result by then, the pair is pending.
+//
 // # What a report must not say
 //
 // Results belong to a Service in one form: its UID, its node port, its routing

@@ -136,7 +136,7 @@ func (s *schedule) move(old, p *pair) {
 	if p.place != nowhere {
 		s.queue[p.place] = p
 	}
-	old.place, old.state = nowhere, undialled
+	old.place, old.waits, old.state = nowhere, lanes, undialled
 }
 
 // fill gives r its pairs, none of which has been entered.
@@ -144,7 +144,7 @@ func (s *schedule) fill(r *row) {
 	r.pairs, r.dialled = make([]pair, len(s.addresses)), 0
 	for i, address := range s.addresses {
 		p := &r.pairs[i]
-		p.row, p.address, p.place = r, address, nowhere
+		p.row, p.address, p.place, p.waits = r, address, nowhere, lanes
 		p.phase = s.phase(netip.AddrPortFrom(address, r.service.port))
 		if r.service.dialledOn(address) {
 			r.dialled++
@@ -177,6 +177,7 @@ func (s *schedule) leave(p *pair) {
 		return
 	}
 	s.queue.take(p)
+	s.workers.dismiss(p)
 	s.heal(p)
 	s.unlook(netip.AddrPortFrom(p.address, p.row.service.port))
 	if p.state == pending {

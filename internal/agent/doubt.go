@@ -26,7 +26,9 @@ const (
 //
 // It opens at the first sign of trouble with another node, and other nodes are
 // probed out of turn. An answer to a probe that began after that settles it. If
-// none comes, what was known of other nodes is proven no longer.
+// none comes, what was known of other nodes is proven no longer; but only if more
+// than one app fell silent, and more than one address, where there are others:
+// no app decides what is said of another.
 type doubt struct {
 	open  bool
 	since time.Duration
@@ -52,6 +54,7 @@ func (s *schedule) trouble(now time.Duration, p *pair) {
 		return
 	}
 	p.troubled = true
+	p.row.uneasy = now
 	s.ail(p)
 	if !s.doubt.open {
 		s.doubt = doubt{open: true, since: now, awaited: s.doubt.awaited[:0]}
@@ -67,8 +70,10 @@ func (s *schedule) await(p *pair) {
 	}
 }
 
-// sweep makes pairs of other nodes due: those of the port in trouble first, then
-// those that are due soonest. It waits for its turn where doubts are many.
+// sweep makes pairs of other nodes due: up to a half of the port in trouble, then
+// those of apps that were in trouble the longest ago, if ever. So apps that fall
+// silent again and again are not asked about each other. It waits for its turn
+// where doubts are many.
 func (s *schedule) sweep(now time.Duration) {
 	if s.doubt.swept || now < s.sweepable {
 		return
@@ -81,12 +86,12 @@ func (s *schedule) sweep(now time.Duration) {
 	port := s.doubt.awaited[0].Port()
 	if r, ok := s.rows[port]; ok {
 		for i := range r.pairs {
-			if p := &r.pairs[i]; usable(p) && len(chosen) < sweepSize {
+			if p := &r.pairs[i]; usable(p) && len(chosen) < sweepSize/2 {
 				chosen = append(chosen, p)
 			}
 		}
 	}
-	chosen = append(chosen, s.soonest(sweepSize-len(chosen), func(p *pair) bool {
+	chosen = append(chosen, s.calmest(sweepSize-len(chosen), func(p *pair) bool {
 		return usable(p) && p.row.service.port != port
 	})...)
 	for _, p := range chosen {
@@ -96,18 +101,21 @@ func (s *schedule) sweep(now time.Duration) {
 	s.sweepable = now + time.Duration(len(chosen))*time.Second/sweepRate
 }
 
-// soonest returns the n pairs that are due first among those that usable picks.
-func (s *schedule) soonest(n int, usable func(*pair) bool) []*pair {
+// calmest returns, among those that usable picks, the n pairs of which the apps
+// were in trouble the longest ago, and of these the ones that are due first.
+func (s *schedule) calmest(n int, usable func(*pair) bool) []*pair {
 	if n <= 0 {
 		return nil
 	}
-	byDue := func(a, b *pair) int { return cmp.Compare(a.due, b.due) }
+	order := func(a, b *pair) int {
+		return cmp.Or(cmp.Compare(a.row.uneasy, b.row.uneasy), cmp.Compare(a.due, b.due))
+	}
 	var first []*pair
 	for _, p := range s.queue {
-		if !usable(p) || len(first) == n && p.due >= first[n-1].due {
+		if len(first) == n && order(p, first[n-1]) >= 0 || !usable(p) {
 			continue
 		}
-		at, _ := slices.BinarySearchFunc(first, p, byDue)
+		at, _ := slices.BinarySearchFunc(first, p, order)
 		first = slices.Insert(first, at, p)
 		first = first[:min(len(first), n)]
 	}
@@ -144,7 +152,43 @@ func (s *schedule) settle(now time.Duration) bool {
 		}
 	}
 	s.doubt.open = false
-	return failed && s.disbelieve(now)
+	return failed && s.several(now) && s.disbelieve(now)
+}
+
+// several tells whether the pairs that do not answer are more than one app's and
+// at more than one address, as far as others were reached.
+func (s *schedule) several(now time.Duration) bool {
+	var silent *pair
+	apps, addresses := false, false
+	for _, target := range s.doubt.awaited {
+		p := s.pair(target)
+		if p == nil || !p.silent(now) {
+			continue
+		}
+		if silent == nil {
+			silent = p
+		}
+		apps = apps || p.row != silent.row
+		addresses = addresses || p.address != silent.address
+	}
+	if silent == nil {
+		return false
+	}
+	for _, r := range s.rows {
+		for i := range r.pairs {
+			if p := &r.pairs[i]; p.state == reached && s.foreign(p.address) && !p.silent(now) {
+				if r != silent.row && !apps || p.address != silent.address && !addresses {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// silent tells whether p was asked and did not answer in time.
+func (p *pair) silent(now time.Duration) bool {
+	return p.state == failing || p.troubled || p.inFlight > 1 || p.inFlight == 1 && now-p.started >= hedgeDelay
 }
 
 // settleDue returns when settle has something to do without any result.

@@ -14,6 +14,11 @@ const (
 	// is longer, the process was stopped, and so were its probes: their timeouts
 	// are over although nobody waited for an answer.
 	frozenTime = 10 * time.Second
+
+	// lateTime is how long it may be before the pairs whose turn was missed are
+	// looked at before anything is written, for holdTime.
+	lateTime = 2 * pulse
+	holdTime = 500 * time.Millisecond
 )
 
 // thaw looks at the clock. If the process was stopped, the agent begins anew as
@@ -21,6 +26,9 @@ const (
 func (l *loop) thaw(now time.Duration) {
 	frozen := now - l.passed
 	l.passed = now
+	if frozen >= lateTime && l.hold == 0 {
+		l.hold = now + holdTime
+	}
 	if frozen < frozenTime {
 		return
 	}

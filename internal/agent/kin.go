@@ -41,6 +41,18 @@ func (s *schedule) tellKin(now time.Duration, p *pair) {
 		return
 	}
 	s.kin[p.address] = kin{port: p.row.service.port, due: max(now+kinDelay, k.next), next: k.next}
+	if p.state == failing {
+		s.askElsewhere(now, p)
+	}
+}
+
+// askElsewhere makes the same port of other nodes due, as far as it is called reached.
+func (s *schedule) askElsewhere(now time.Duration, p *pair) {
+	for i := range p.row.pairs {
+		if other := &p.row.pairs[i]; other.state == reached && other.inFlight == 0 && s.foreign(other.address) {
+			s.hasten(other, now)
+		}
+	}
 }
 
 // kinDue returns when there is an address to look at.

@@ -30,8 +30,12 @@ type loop struct {
 	started  time.Time
 	probes   statistics
 
-	// passed is when the loop last looked at the clock.
-	passed time.Duration
+	// passed is when the loop last looked at the clock, and hold until when it
+	// writes nothing because it had not for a while.
+	passed, hold time.Duration
+
+	// cancels end the probes under way, by their stints.
+	cancels map[stintKey]context.CancelFunc
 
 	// news are changes to apply, from the watches.
 	news    chan func(now time.Duration)
@@ -84,6 +88,7 @@ func newLoop(
 		log:      log,
 		started:  time.Now(),
 		probes:   newStatistics(time.Now()),
+		cancels:  map[stintKey]context.CancelFunc{},
 		news:     make(chan func(time.Duration)),
 		landed:   make(chan landing),
 		tried:    make(chan trial),
@@ -132,7 +137,8 @@ func (l *loop) now() time.Duration {
 // wake returns when there is something to do without any message.
 func (l *loop) wake() time.Duration {
 	_, way := l.schedule.nextWay()
-	due := min(l.writeDue(), way, l.schedule.settleDue(), l.schedule.stirDue(), l.schedule.kinDue())
+	due := min(l.writeDue(), way, l.schedule.settleDue(), l.schedule.stirDue(), l.schedule.kinDue(),
+		l.schedule.cutDue())
 	if next, ok := l.schedule.next(); ok {
 		due = min(due, next)
 	}
@@ -180,13 +186,15 @@ func (l *loop) post(news func(now time.Duration)) {
 }
 
 // startProbes starts all probes that are due, each in a goroutine of its own, of
-// which the schedule bounds the number.
+// which the schedule bounds the number, and ends those that have to make room.
 func (l *loop) startProbes(ctx context.Context, now time.Duration) {
 	for {
 		f, ok := l.schedule.start(now)
 		if !ok {
-			return
+			break
 		}
+		ctx, cancel := context.WithCancel(ctx)
+		l.cancels[f.stint] = cancel
 		go func() {
 			began := time.Now()
 			result := l.prober.Probe(ctx, f.target)
@@ -196,10 +204,19 @@ func (l *loop) startProbes(ctx context.Context, now time.Duration) {
 			}
 		}()
 	}
+	for {
+		key, ok := l.schedule.cut(now)
+		if !ok {
+			return
+		}
+		l.cancels[key]()
+	}
 }
 
 func (l *loop) land(landed landing) {
 	now := l.now()
+	l.cancels[landed.flight.stint]()
+	delete(l.cancels, landed.flight.stint)
 	l.probes.count(landed.result, landed.took)
 	if change := l.schedule.finish(now, landed.flight, landed.result); change != unchanged {
 		l.pacer.Note(now, change == turned)
@@ -212,7 +229,7 @@ func (l *loop) writeDue() time.Duration {
 	if l.writing || l.assignment == nil || l.services == "" || l.schedule.doubt.open {
 		return never
 	}
-	return l.pacer.Due(l.schedule.pending == 0)
+	return max(l.hold, l.pacer.Due(l.schedule.pending == 0))
 }
 
 // startWrite writes a report if it is time to.
@@ -220,14 +237,14 @@ func (l *loop) startWrite(ctx context.Context, now time.Duration) {
 	if l.writeDue() > now {
 		return
 	}
-	status := l.schedule.survey().Status()
+	status := l.schedule.survey(now).Status()
 	status.ObservedGeneration = l.assignment.generation
 	status.RecheckRound = l.schedule.recheck.done
 	status.ServicesResourceVersion = l.services
 	status.RenewTime = new(metav1.NowMicro())
 	status.Probes = l.probes.status()
 	l.pacer.Write(now)
-	l.writing = true
+	l.writing, l.hold = true, 0
 	uid, patience := l.assignment.uid, l.pacer.Patience()
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, patience)

@@ -113,7 +113,7 @@ func (s *schedule) hastenAll(now time.Duration, pairs []*pair) {
 // port that changed hands may be dialled.
 func (s *schedule) hasten(p *pair, due time.Duration) {
 	due = max(due, p.row.opens)
-	if p.place == nowhere || due < p.due {
+	if p.waits == lanes && (p.place == nowhere || due < p.due) {
 		s.plan(p, due)
 	}
 }

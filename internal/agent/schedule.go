@@ -37,6 +37,9 @@ const (
 	// costs more than half of what a probe does.
 	beat = 20 * time.Millisecond
 
+	// grace is how much later than planned a result may be.
+	grace = time.Second
+
 	// settleTime is how long a port is not dialled after its traffic began to go
 	// elsewhere: until then a proxy may still send it to the app that had the
 	// port before, whose answer would pass for the new one's.
@@ -84,8 +87,13 @@ type pair struct {
 	// started is when the newest probe began.
 	started time.Duration
 
-	// due is when the next probe starts, if the pair is in the queue.
+	// due is when the next probe starts, or was to, if the pair is in the queue
+	// or waits for a worker.
 	due time.Duration
+
+	// expires is when what is known of the pair is no longer: by then the next
+	// probes should have told.
+	expires time.Duration
 
 	// round is carried by the probes of the pair. Those of an earlier round
 	// count no more: they began before a success, or with an older Service.
@@ -99,6 +107,9 @@ type pair struct {
 
 	state state
 
+	// waits is the lane in which the pair waits for a worker.
+	waits lane
+
 	// failed are the failures in a row, and inFlight the probes under way, of
 	// this round.
 	failed, inFlight uint8
@@ -106,8 +117,10 @@ type pair struct {
 	// slow is whether the last answer took so long that the lack of one says
 	// little, troubled whether the pair failed to answer in this round, doubted
 	// whether a pending pair was reached before a doubt, ailing whether evidence
-	// about it is gathered, and excused whether it fails for want of a pod.
-	slow, troubled, doubted, ailing, excused bool
+	// about it is gathered, and excused whether it fails for want of a pod. tardy
+	// is whether the last probe, whatever it found, held its worker for long, and
+	// again whether the next follows it at once.
+	slow, troubled, doubted, ailing, excused, tardy, again bool
 }
 
 // row is a Service and its pairs, one for each address of the schedule.
@@ -124,6 +137,16 @@ type row struct {
 	// changed is when the endpoints changed last, and stirred when the row was
 	// last probed for that.
 	changed, stirred time.Duration
+
+	// uneasy is when a pair was last in trouble, 0 if none was.
+	uneasy time.Duration
+
+	// used is for how long probes held workers, as far as that counts. lined are
+	// the pairs that wait for one, by lane, and places where in the lines of
+	// those lanes the row is.
+	used   time.Duration
+	lined  [lanes]uint8
+	places [lanes]int32
 }
 
 // vacancy is the Service that a port belonged to before.
@@ -138,6 +161,7 @@ type flight struct {
 	target  probe.Target
 	round   uint64
 	started time.Duration
+	stint   stintKey
 }
 
 // schedule knows every pair, what was found about it, and when to probe it next.
@@ -157,6 +181,9 @@ type schedule struct {
 	ports     map[types.NamespacedName]uint16
 	vacancies map[uint16]vacancy
 	queue     queue
+	workers   workers
+	// polled is when start last looked for something to do.
+	polled time.Duration
 
 	// load is the number of probes per second that the budgets of the apps
 	// leave, and stretch the factor on all periods that keeps the agent's.
@@ -192,6 +219,7 @@ func newSchedule(limit int) *schedule {
 		rows:      map[uint16]*row{},
 		ports:     map[types.NamespacedName]uint16{},
 		vacancies: map[uint16]vacancy{},
+		workers:   newWorkers(),
 		stirs:     map[uint16]time.Duration{},
 		tracking:  newTracking(),
 		kin:       map[netip.Addr]kin{},
@@ -199,23 +227,23 @@ func newSchedule(limit int) *schedule {
 	}
 }
 
-// start begins the probe that has been due the longest. It returns false when
-// none is due or as many are under way as may be.
+// start begins a probe that is due, if it gets a worker. It returns false when
+// none does.
 func (s *schedule) start(now time.Duration) (flight, bool) {
-	if due, ok := s.next(); !ok || due > now {
+	s.polled = now
+	s.forgive(now)
+	s.workers.ripen(now)
+	s.lineUp(now)
+	p := s.choose()
+	if p == nil {
 		return flight{}, false
 	}
-	p := s.queue[0]
-	if p.state == reached && p.inFlight > 0 && !p.slow && now-p.started >= hedgeDelay {
-		s.trouble(now, p)
-	}
+	key := s.engage(now, p)
 	p.started = now
 	p.inFlight++
 	s.inFlight++
 	if (p.state == reached || p.doubted) && p.failed+p.inFlight < p.row.service.threshold {
 		s.plan(p, now+hedgeDelay)
-	} else {
-		s.queue.take(p)
 	}
 	return flight{
 		target: probe.Target{
@@ -225,16 +253,23 @@ func (s *schedule) start(now time.Duration) (flight, bool) {
 		},
 		round:   p.round,
 		started: now,
+		stint:   key,
 	}, true
 }
 
 // next returns when start has something to do, and false when that depends on
 // something else than time.
 func (s *schedule) next() (time.Duration, bool) {
-	if len(s.queue) == 0 || s.inFlight >= s.limit {
-		return 0, false
+	next := never
+	if len(s.queue) > 0 {
+		next = s.queue[0].due
 	}
-	return s.queue[0].due, true
+	for l := steady; l < lanes; l++ {
+		if s.startable(l) {
+			next = min(next, s.polled)
+		}
+	}
+	return next, next != never
 }
 
 // finish takes the result of a probe that start returned.
@@ -254,19 +289,43 @@ func (s *schedule) finish(now time.Duration, f flight, result probe.Result) chan
 // any more.
 func (s *schedule) take(now time.Duration, f flight, p *pair, result probe.Result) change {
 	s.inFlight--
+	cut := s.workers.release(now, f.stint)
 	s.prove(f, result)
 	if p == nil || p.round != f.round {
 		return unchanged
 	}
 	p.inFlight--
-	threshold := p.row.service.threshold
-	if result.Reached() {
-		s.newRound(p)
-		p.slow = now-f.started > hedgeDelay
-		s.plan(p, s.tick(now, p))
-		s.looked(now, p, f.started)
-		return s.conclude(p, reached, result)
+	p.tardy = now-f.started > hedgeDelay
+	again := p.again
+	change := unchanged
+	switch {
+	case result.Reached():
+		change = s.succeed(now, f, p)
+	case !cut:
+		change = s.fail(now, f, p, result)
+	case p.inFlight == 0:
+		s.hasten(p, now+fastest)
 	}
+	if again && p.inFlight == 0 {
+		p.again = false
+		s.hasten(p, now)
+	}
+	return change
+}
+
+// succeed takes an answer.
+func (s *schedule) succeed(now time.Duration, f flight, p *pair) change {
+	s.newRound(p)
+	p.slow = p.tardy
+	p.expires = now + s.cycle(p)
+	s.plan(p, s.tick(now, p))
+	s.looked(now, p, f.started)
+	return s.conclude(p, reached, probe.Result{})
+}
+
+// fail takes the lack of one.
+func (s *schedule) fail(now time.Duration, f flight, p *pair, result probe.Result) change {
+	threshold := p.row.service.threshold
 	if p.state == reached {
 		s.trouble(now, p)
 	}
@@ -280,6 +339,7 @@ func (s *schedule) take(now time.Duration, f flight, p *pair, result probe.Resul
 	if p.state != failing {
 		p.since = now
 	}
+	p.expires = now + s.cycle(p)
 	s.plan(p, max(now+fastest, f.started+s.pace(now, p)))
 	s.looked(now, p, f.started)
 	if result.Reason == probe.NotDialled {
@@ -343,11 +403,12 @@ func (s *schedule) setState(p *pair, known state) {
 // newRound makes p forget its failures and the probes under way.
 func (s *schedule) newRound(p *pair) {
 	s.rounds++
-	p.round, p.failed, p.inFlight, p.troubled = s.rounds, 0, 0, false
+	p.round, p.failed, p.inFlight, p.troubled, p.again = s.rounds, 0, 0, false, false
 }
 
 // plan sets the next probe of p.
 func (s *schedule) plan(p *pair, due time.Duration) {
+	s.workers.dismiss(p)
 	p.due = due
 	s.queue.put(p)
 }
@@ -367,6 +428,19 @@ func (s *schedule) pace(now time.Duration, p *pair) time.Duration {
 // period returns the time between two probes of a pair that is reached.
 func (s *schedule) period(p *pair) time.Duration {
 	return time.Duration(float64(s.allowed(p.row)) * s.stretch)
+}
+
+// cycle returns how long a word on a pair is current: until its next turn has come,
+// and the probes of that have told.
+func (s *schedule) cycle(p *pair) time.Duration {
+	svc := &p.row.service
+	return s.period(p) + svc.timeout + time.Duration(svc.threshold)*hedgeDelay + grace
+}
+
+// stale tells whether the word on a pair is older than its cycle. To renew it
+// would be to say what nobody knows.
+func (s *schedule) stale(now time.Duration, p *pair) bool {
+	return (p.state == reached || p.state == failing) && now > p.expires
 }
 
 // allowed returns the period of a row's pairs that keeps the app's budget.

@@ -4,13 +4,14 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/report"
 )
 
-// survey sums up the schedule.
-func (s *schedule) survey() report.Survey {
+// survey sums up the schedule. A word that is older than its cycle is none.
+func (s *schedule) survey(now time.Duration) report.Survey {
 	var ipv4, ipv6 []uint16
 	found := make([]map[report.Cause][]uint16, len(s.addresses))
 	for _, port := range slices.Sorted(maps.Keys(s.rows)) {
@@ -22,11 +23,11 @@ func (s *schedule) survey() report.Survey {
 			ipv6 = append(ipv6, port)
 		}
 		for i := range r.pairs {
-			if p := &r.pairs[i]; p.state == pending || p.state == failing {
+			if p := &r.pairs[i]; p.state == pending || p.state == failing || s.stale(now, p) {
 				if found[i] == nil {
 					found[i] = map[report.Cause][]uint16{}
 				}
-				why := s.causeOf(p)
+				why := s.causeOf(now, p)
 				found[i][why] = append(found[i][why], port)
 			}
 		}
@@ -42,9 +43,9 @@ func (s *schedule) survey() report.Survey {
 	return report.NewSurvey(s.addresses, nodeport.Of(ipv4...), nodeport.Of(ipv6...), findings)
 }
 
-// causeOf returns the zero Cause for a pair that does not fail.
-func (s *schedule) causeOf(p *pair) report.Cause {
-	if p.state != failing {
+// causeOf returns the zero Cause for a pair that is not known to fail.
+func (s *schedule) causeOf(now time.Duration, p *pair) report.Cause {
+	if p.state != failing || s.stale(now, p) {
 		return report.Cause{}
 	}
 	return report.Cause{Result: p.result, Evidence: s.evidenceOf(p)}

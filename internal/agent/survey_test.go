@@ -88,7 +88,7 @@ func TestSurvey(t *testing.T) {
 		for _, tried := range s.tracking.tried {
 			tried.word = words[random.IntN(len(words))]
 		}
-		survey := s.survey()
+		survey := s.survey(0)
 		g.Expect(survey.Addresses).To(Equal(s.addresses))
 		pairs := 0
 		for _, r := range s.rows {
@@ -143,7 +143,7 @@ func TestSurveyAsStatus(t *testing.T) {
 		}
 	})
 	g := NewWithT(t)
-	g.Expect(json.Marshal(s.survey().Status())).To(MatchJSON(`{
+	g.Expect(json.Marshal(s.survey(0).Status())).To(MatchJSON(`{
 		"addresses": ["10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1"], "nodePorts": "30000-30003",
 		"failures": [
 			{"reason": "ConnectionRefused", "message": "connect: connection refused",
