@@ -59,14 +59,18 @@ func (b Builder) recipe(path ...string) string {
 	return filepath.Join(append([]string{b.Hack, "lab", "image"}, path...)...)
 }
 
-// key covers the programs in an image and this folder: a change of how images
-// are made makes them anew.
-func (b Builder) key(programs []string, more ...string) (artifact.Key, error) {
-	recipe, err := binaries.SourceKey(b.recipe())
-	if err != nil {
-		return "", err
+// key covers the programs in an image and the files of this folder that make it,
+// or all in a folder of it: a change of how an image is made makes it anew, and
+// no other.
+func (b Builder) key(programs, recipes []string, more ...string) (artifact.Key, error) {
+	inputs := more
+	for _, name := range recipes {
+		recipe, err := binaries.SourceKey(b.recipe(name))
+		if err != nil {
+			return "", err
+		}
+		inputs = append(inputs, name, string(recipe))
 	}
-	inputs := append(more, string(recipe))
 	for _, name := range programs {
 		inputs = append(inputs, string(b.Programs[name].Key()))
 	}

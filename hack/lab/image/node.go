@@ -35,7 +35,8 @@ func (b Builder) Node(kindVersion string) (Image, error) {
 	for _, image := range b.preloaded() {
 		programs = append(programs, image.programs()...)
 	}
-	key, err := b.key(programs, kindVersion, string(pause))
+	recipes := []string{"builder.go", "files", "node.go", "preload.go"}
+	key, err := b.key(programs, recipes, kindVersion, string(pause))
 	if err != nil {
 		return Image{}, err
 	}
@@ -110,7 +111,7 @@ func debootstrap(ctx context.Context, root string) *exec.Cmd {
 		// init and the units' runtime
 		"systemd", "systemd-sysv", "dbus", "procps", "hostname", "kmod", "mount", "util-linux",
 		// networking: kube-proxy's, the CNI's and the kubelet's tools
-		"conntrack", "ethtool", "iproute2", "iptables", "nftables",
+		"conntrack", "ethtool", "iproute2", "iptables", "netbase", "nftables",
 		// containers
 		"runc", "libseccomp2", "pigz", "e2fsprogs",
 		// what KinD's scripts call

@@ -15,7 +15,7 @@ const PodinfoName = "ghcr.io/stefanprodan/podinfo:6.9.2"
 
 // Podinfo is a podinfo image laid out like the official one.
 func (b Builder) Podinfo() (Image, error) {
-	key, err := b.key([]string{"podinfo"})
+	key, err := b.key([]string{"podinfo"}, []string{"builder.go", "podinfo.go"})
 	return Image{Name: PodinfoName, builder: b, artifact: "podinfo-image", key: key, build: b.buildPodinfo}, err
 }
 

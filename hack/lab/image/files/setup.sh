@@ -23,12 +23,14 @@ ctr oci spec | jq '
 ' > /etc/containerd/cri-base.json
 
 # The root of the images that change the node's network, kube-proxy's and the
-# CNI's: these programs and the libraries that they load.
+# CNI's: these programs and the libraries that they load. Without the names of
+# protocols nft tells of 6 rather than tcp, and kube-proxy, which then does not
+# know its own elements again, deletes them as it starts.
 programs=$(command -v bash cat mv sleep ip nft conntrack \
   {iptables,ip6tables}{,-save,-restore})
 extensions=$(echo /usr/lib/*/xtables/*.so)
 libraries=$(ldd $programs $extensions | grep --only-matching '\s/lib[^ ]*' | sort --unique)
 mkdir /network-root
-cp --dereference --parents $programs $extensions $libraries /network-root
+cp --dereference --parents $programs $extensions $libraries /etc/protocols /network-root
 
 rm -rf /var/cache/apt /var/lib/apt/lists /var/log/* /usr/share/{doc,man,locale,info}
