@@ -19,11 +19,14 @@ const usage = `usage: go run ./hack/lab COMMAND
   assets          build kube-apiserver, etcd and kubectl for envtest; print their folder
   browser         install Chromium where there is none; print its path
   engine          start the container engine
-  up              bring up the cluster, or leave a healthy one as it is
+  up              bring up the cluster, or leave a healthy one as it is but for kube-proxy's mode
   load IMAGE...   load images from the engine into the nodes
   flux            install Flux's kustomize-controller in the cluster
   env             print the shell variables that reach the engine and the cluster
   down            remove everything but the build cache
+
+  LAB_PROXY picks the mode of the cluster's kube-proxy: iptables, the default,
+  or nftables.
 `
 
 func main() {

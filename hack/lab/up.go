@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -26,6 +27,8 @@ const (
 	checkPatience = 20 * time.Second
 	// pullPatience is how long a registry may take to answer.
 	pullPatience = 8 * time.Second
+	// proxyVariable picks the mode of the cluster's kube-proxy.
+	proxyVariable = "LAB_PROXY"
 )
 
 // up brings up the cluster with podinfo's image in it. A healthy one is kept,
@@ -43,6 +46,9 @@ func (l *lab) up(ctx context.Context) error {
 		if err := l.create(ctx, c); err != nil {
 			return err
 		}
+	}
+	if err := c.SettleProxyMode(ctx); err != nil {
+		return err
 	}
 	if err := l.loadPodinfo(ctx, c); err != nil {
 		return err
@@ -67,11 +73,34 @@ func (l *lab) clearWay(ctx context.Context, c *cluster.Cluster) (healthy bool, e
 	if _, err := l.assetsDir(ctx); err != nil {
 		return false, err
 	}
-	if err := c.Check(ctx, checkPatience); err != nil {
+	err = l.checkImages(ctx, c)
+	if err == nil {
+		err = c.Check(ctx, checkPatience)
+	}
+	if err != nil {
 		l.log.Printf("the cluster there is replaced: %v", err)
 		return false, c.Delete()
 	}
 	return true, nil
+}
+
+// checkImages returns why the cluster's nodes are not what the lab makes them
+// of today, nil where they are.
+func (l *lab) checkImages(ctx context.Context, c *cluster.Cluster) error {
+	node, err := l.images().Node(kindVersion())
+	if err != nil {
+		return err
+	}
+	names, err := c.Images(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name != defaults.Image && name != node.Name {
+			return fmt.Errorf("its nodes are of the image %s", name)
+		}
+	}
+	return nil
 }
 
 // create makes the cluster where there is none.
@@ -189,7 +218,14 @@ func (l *lab) cluster() (*cluster.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cluster.New(raw, filepath.Join(l.assetsPath(), "kubectl"), l.kubeconfig(), l.log)
+	c, err := cluster.New(raw, filepath.Join(l.assetsPath(), "kubectl"), l.kubeconfig(), l.log)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.SetProxyMode(os.Getenv(proxyVariable)); err != nil {
+		return nil, fmt.Errorf("%s: %w", proxyVariable, err)
+	}
+	return c, nil
 }
 
 func (l *lab) images() image.Builder {

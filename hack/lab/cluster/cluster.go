@@ -65,9 +65,19 @@ func (c *Cluster) Exists(ctx context.Context) (bool, error) {
 
 // nodes returns the state of each of the cluster's containers.
 func (c *Cluster) nodes(ctx context.Context) ([]string, error) {
-	states, err := docker.Output(ctx, "ps", "--all",
-		"--filter=label=io.x-k8s.kind.cluster="+c.Name(), "--format={{.State}}")
-	return strings.Fields(states), err
+	return c.containers(ctx, "{{.State}}")
+}
+
+// Images returns the image that each of the cluster's nodes was made from.
+func (c *Cluster) Images(ctx context.Context) ([]string, error) {
+	return c.containers(ctx, "{{.Image}}")
+}
+
+// containers returns one thing about each of the cluster's containers.
+func (c *Cluster) containers(ctx context.Context, format string) ([]string, error) {
+	printed, err := docker.Output(ctx, "ps", "--all",
+		"--filter=label=io.x-k8s.kind.cluster="+c.Name(), "--format="+format)
+	return strings.Fields(printed), err
 }
 
 // Check returns why the cluster is not whole and ready, nil where it is.
