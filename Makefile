@@ -72,6 +72,14 @@ verify-modules:
 ##@ Test
 .PHONY: test test-unit test-e2e test-faults bench bench-short
 
+# The mode of kube-proxy in the lab, and the one that the specs which depend on
+# it run in as well.
+LAB_PROXY ?= iptables
+export LAB_PROXY
+OTHER_PROXY = $(if $(filter nftables,$(LAB_PROXY)),iptables,nftables)
+
+E2E = go test ./test/e2e -v -count=1 -ginkgo.no-color
+
 test: test-unit test-e2e ## Run all tests
 
 test-unit: ## Run the tests that need no cluster, with the race detector where there is a C compiler
@@ -79,19 +87,20 @@ test-unit: ## Run the tests that need no cluster, with the race detector where t
 	if command -v gcc >/dev/null; then export CGO_ENABLED=1 race=-race; fi; \
 	env -u GOFLAGS KUBEBUILDER_ASSETS=$$assets go test $$race $$(go list ./... | grep -v /test/e2e)
 
-test-e2e: ## Run the tests against a three-node KinD cluster, which is brought up first
+test-e2e: ## Run the tests against a three-node KinD cluster, which is brought up first: LAB_PROXY=nftables or iptables
 	go run ./hack/lab up
 	go run ./hack/lab flux
 	browser=$$(go run ./hack/lab browser); env=$$(go run ./hack/lab env); eval "$$env"; go run ./hack/demo deploy; \
-	CHROMIUM=$$browser go test ./test/e2e -v -count=1 -timeout=30m -ginkgo.no-color -ginkgo.label-filter='!faults || short'
+	CHROMIUM=$$browser $(E2E) -timeout=30m -ginkgo.label-filter='!faults || short'; \
+	LAB_PROXY=$(OTHER_PROXY) go run ./hack/lab up; $(E2E) -timeout=10m -ginkgo.label-filter=proxy
 
 # Faults that take long are tried in every third round.
 FAULT_ROUNDS ?= 3
 
-test-faults: ## Break one thing after the other on the KinD cluster, and count the status's false words
+test-faults: ## Break one thing after the other on the KinD cluster, and count the status's false words: LAB_PROXY as well
 	go run ./hack/lab up
 	env=$$(go run ./hack/lab env); eval "$$env"; go run ./hack/demo deploy; \
-	FAULT_ROUNDS=$(FAULT_ROUNDS) go test ./test/e2e -v -count=1 -timeout=60m -ginkgo.no-color -ginkgo.label-filter=faults
+	FAULT_ROUNDS=$(FAULT_ROUNDS) $(E2E) -timeout=60m -ginkgo.label-filter=faults
 
 # A regular expression of the benchmarks to run.
 BENCH ?= .
@@ -155,7 +164,7 @@ undeploy: ## Remove all that deploy made, and with the CRDs every ExposedApp
 ##@ Try it
 .PHONY: demo demo-down
 
-demo: ## From nothing to podinfo on every node of a three-node KinD cluster
+demo: ## From nothing to podinfo on every node of a three-node KinD cluster: LAB_PROXY as well
 	go run ./hack/lab up
 	env=$$(go run ./hack/lab env); eval "$$env"; go run ./hack/demo
 

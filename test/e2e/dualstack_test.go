@@ -14,7 +14,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-var _ = Describe("Dual stack", Ordered, ContinueOnFailure, func() {
+var _ = Describe("Dual stack", Ordered, ContinueOnFailure, proxied, func() {
 	const (
 		v4, v6 = corev1.IPv4Protocol, corev1.IPv6Protocol
 

@@ -10,7 +10,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-var _ = Describe("externalTrafficPolicy Local", Ordered, func() {
+var _ = Describe("externalTrafficPolicy Local", Ordered, proxied, func() {
 	const nodePort = 30030
 	var web app
 	// host runs the pod, empty are the other nodes.

@@ -13,7 +13,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-var _ = Describe("Ports", func() {
+var _ = Describe("Ports", proxied, func() {
 	var namespace string
 	BeforeEach(func(ctx SpecContext) {
 		namespace = newNamespace(ctx, "ports")

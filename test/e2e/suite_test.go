@@ -131,6 +131,14 @@ func others(one node) []node {
 	return slices.DeleteFunc(slices.Clone(nodes), func(n node) bool { return n == one })
 }
 
+func namesOf(some []node) []string {
+	var names []string
+	for _, n := range some {
+		names = append(names, n.name)
+	}
+	return names
+}
+
 // report puts what was measured into the suite's output.
 func report(what string, value any) {
 	AddReportEntry(what, fmt.Sprint(value), ReportEntryVisibilityAlways)

@@ -14,7 +14,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-var _ = Describe("The truth", Ordered, ContinueOnFailure, func() {
+var _ = Describe("The truth", Ordered, ContinueOnFailure, proxied, func() {
 	const nodePort = 30040
 	var web app
 
@@ -147,8 +147,13 @@ func injectOver(ctx SpecContext, family corev1.IPFamily, n node, chains string) 
 
 // renewTime returns when a node's agent last reported.
 func renewTime(ctx context.Context, n node) (time.Time, error) {
+	return renewTimeOf(ctx, n.name)
+}
+
+// renewTimeOf returns when an observer last reported.
+func renewTimeOf(ctx context.Context, observer string) (time.Time, error) {
 	object := &v1alpha1.NodeReachability{}
-	if err := cluster.Get(ctx, client.ObjectKey{Name: n.name}, object); err != nil || object.Status.RenewTime == nil {
+	if err := cluster.Get(ctx, client.ObjectKey{Name: observer}, object); err != nil || object.Status.RenewTime == nil {
 		return time.Time{}, err
 	}
 	return object.Status.RenewTime.Time, nil
