@@ -62,7 +62,7 @@ spec: {nodePort: 30081, app: {replicas: 2}}`)
 		Expect(err).NotTo(HaveOccurred())
 		kubectl(ctx, "delete", "pod", "--namespace", system, old, "--wait=false")
 		Eventually(leader).WithContext(ctx).ShouldNot(Equal(old))
-	})
+	}, short)
 
 	calm("kube-proxy starts anew on every node", func(ctx SpecContext, _ int) {
 		kubectl(ctx, "delete", "pods", "--namespace=kube-system", "--selector=k8s-app=kube-proxy")

@@ -48,7 +48,7 @@ spec: {nodePort: 30080, app: {replicas: 2}}`)
 			kubectl(ctx, "delete", "pods", "--namespace", system, "--selector=app.kubernetes.io/component=operator",
 				"--force", "--grace-period=0")
 		})
-	}, slow)
+	}, short, slow)
 
 	// With another manifest the kubelet starts it anew at once, rather than after
 	// a pause that grows with each time.
@@ -64,7 +64,20 @@ pkill --signal=KILL --exact kube-apiserver`
 			Expect(err).NotTo(HaveOccurred())
 		})
 		Expect(operatorLives(ctx)).To(Equal(before), "an outage is no reason to end")
-	}, slow)
+	}, short, slow)
+
+	fault("operator and agents being rolled out while a node is silent", func(ctx SpecContext, round int) {
+		n := nodes[(len(nodes)-1+round)%len(nodes)]
+		t := try(ctx, "all is rolled out while a node is silent", web, nodePort)
+		silent := judge.Phase{Turn: judge.Dialled, Right: onlyOn(n, words("Unreachable Timeout"))}
+		var mend func(ctx SpecContext)
+		t.phase(ctx, silent, func() { mend = inject(ctx, n, silence(nodePort)) })
+		t.steady(silent.Right)
+		rollOutAnew(ctx)
+		t.pass(ctx, uneventful)
+		t.phase(ctx, judge.Phase{Turn: judge.Dialled, Right: t.Phases[0].Right}, func() { mend(ctx) })
+		t.end()
+	}, short, slow)
 
 	// kube-proxy leaves its rules behind: nothing breaks until one changes.
 	fault("kube-proxy being away from a node", func(ctx SpecContext, round int) {
