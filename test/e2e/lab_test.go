@@ -92,7 +92,14 @@ func (n node) run(ctx context.Context, args ...string) (string, error) {
 // dial returns what curl on the node says of a node port of another one: the
 // status code of the answer, refused or timedOut.
 func (n node) dial(ctx context.Context, to node, port int32) (string, error) {
-	out, err := n.run(ctx, "curl", "--silent", "--show-error", "--max-time", "2",
+	return dialFrom(ctx, n.run, to, port)
+}
+
+// dialFrom is dial from wherever run runs curl.
+func dialFrom(
+	ctx context.Context, run func(ctx context.Context, args ...string) (string, error), to node, port int32,
+) (string, error) {
+	out, err := run(ctx, "curl", "--silent", "--noproxy", "*", "--show-error", "--max-time", "2",
 		"--output", "/dev/null", "--write-out", "%{http_code}",
 		"http://"+net.JoinHostPort(to.address, strconv.Itoa(int(port)))+"/")
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
