@@ -97,10 +97,14 @@ test-e2e: ## Run the tests against a three-node KinD cluster, which is brought u
 # Faults that take long are tried in every third round.
 FAULT_ROUNDS ?= 3
 
-test-faults: ## Break one thing after the other on the KinD cluster, and count the status's false words: LAB_PROXY as well
+# A socket load balancer on every node while the faults are tried: with the agents
+# as they are by default (default), or with what proves more (proof).
+LAB_SOCKETLB ?=
+
+test-faults: ## Break one thing after the other on the KinD cluster, and count the status's false words: LAB_PROXY as well, LAB_SOCKETLB=default or proof
 	go run ./hack/lab up
 	env=$$(go run ./hack/lab env); eval "$$env"; go run ./hack/demo deploy; \
-	FAULT_ROUNDS=$(FAULT_ROUNDS) $(E2E) -timeout=60m -ginkgo.label-filter=faults
+	FAULT_ROUNDS=$(FAULT_ROUNDS) LAB_SOCKETLB=$(LAB_SOCKETLB) $(E2E) -timeout=60m -ginkgo.label-filter=faults
 
 # A regular expression of the benchmarks to run.
 BENCH ?= .

@@ -47,7 +47,11 @@ func (a app) field(ctx context.Context, kind, path string) (string, error) {
 // waitReady waits as a user would.
 func (a app) waitReady(ctx context.Context) {
 	GinkgoHelper()
-	a.kubectl(ctx, "wait", "--for=condition=Ready", "exposedapp/"+a.name, "--timeout", rollout.String())
+	condition := v1alpha1.ConditionReady
+	if socketLB == unproven {
+		condition = v1alpha1.ConditionAvailable
+	}
+	a.kubectl(ctx, "wait", "--for=condition="+condition, "exposedapp/"+a.name, "--timeout", rollout.String())
 }
 
 // condition returns the status and the reason of a condition, as in "True

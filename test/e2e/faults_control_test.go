@@ -88,7 +88,7 @@ pkill --signal=KILL --exact kube-apiserver`
 			web.patch(ctx, fmt.Sprintf(`{"nodePort": %d}`, port))
 			Eventually(dialAll).WithContext(ctx).WithArguments(port).Should(HaveEach(HaveSuffix(": 200")))
 		}
-		Eventually(web.rows).WithContext(ctx).Should(Equal(everyNode(reachable)))
+		Eventually(web.rows).WithContext(ctx).Should(Equal(everyNode(calmRow())))
 		t := try(ctx, "kube-proxy is away from a node", web, nodePort)
 		var bringBack func(ctx SpecContext)
 		t.calm(ctx, func() { bringBack = banish(ctx, n) })

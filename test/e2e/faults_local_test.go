@@ -51,7 +51,7 @@ spec: {nodePort: 30084, service: {externalTrafficPolicy: Local}}`)
 		if to == from {
 			to = nodes[len(nodes)-2]
 		}
-		Eventually(web.rows).WithContext(ctx).Should(HaveKeyWithValue(from.name, reachable))
+		Eventually(web.rows).WithContext(ctx).Should(HaveKeyWithValue(from.name, calmRow()))
 		t := begin(ctx, "the only pod moves, under Local", web, livesOn(from), nodePort)
 		t.dials.says(ctx, outside, from.name, "200")
 		kubectl(ctx, "cordon", from.name)

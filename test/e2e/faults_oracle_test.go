@@ -26,9 +26,10 @@ const outside = "outside"
 // dialLoop dials all targets at once, again and again, each on a fresh
 // connection, and prints a line for each. A line of input is the pause between
 // two rounds, and the targets: node, port and URL of each. It ends with its
-// input.
+// input, or with a file that it is given.
 const dialLoop = `
 export LC_ALL=C
+alive=${1:-/}
 dial() {
 	local start=$EPOCHREALTIME code
 	code=$(curl --silent --noproxy '*' --max-time 2 --output /dev/null --write-out '%{http_code}' "$3")
@@ -41,6 +42,7 @@ while :; do
 	0) targets=${line#* } pause=${line%% *} ;;
 	1) exit ;;
 	esac
+	[ -e "$alive" ] || exit
 	set -- $targets
 	while (($# > 2)); do dial "$1" "$2" "$3" & shift 3; done
 done`
@@ -65,11 +67,13 @@ func watchPorts(ctx SpecContext, path string, ports ...int32) *oracle {
 		loops.Wait()
 	})
 	for _, n := range nodes {
-		loops.Go(func() { o.loop(running, n.name, "docker", "exec", "--interactive", n.name, "bash", "-c", dialLoop) })
+		loops.Go(func() { o.loop(running, n.name, n.dialler) })
 	}
 	// Elsewhere the nodes' network is out of reach.
 	if _, err := exec.LookPath("curl"); err == nil && runtime.GOOS == "linux" {
-		loops.Go(func() { o.loop(running, outside, "bash", "-c", dialLoop) })
+		loops.Go(func() {
+			o.loop(running, outside, func(context.Context) ([]string, error) { return []string{"bash", "-c", dialLoop}, nil })
+		})
 	}
 	return o
 }
@@ -98,14 +102,12 @@ func (o *oracle) targets(source string) string {
 	return line
 }
 
-// loop keeps a source dialling, also after its node was stopped.
-func (o *oracle) loop(ctx context.Context, source, program string, args ...string) {
+// loop keeps a source dialling by a command, also after its node was stopped.
+func (o *oracle) loop(ctx context.Context, source string, dialler func(context.Context) ([]string, error)) {
 	for stopped := false; ctx.Err() == nil; {
-		command := exec.CommandContext(ctx, program, args...)
-		command.WaitDelay = time.Second
-		input, err := command.StdinPipe()
+		args, err := dialler(ctx)
 		if err == nil {
-			err = o.listen(command, source, input)
+			err = o.listen(exec.CommandContext(ctx, args[0], args[1:]...), source)
 		}
 		if err != nil && ctx.Err() == nil && !stopped {
 			GinkgoWriter.Printf("%s stopped dialling: %v\n", source, err)
@@ -118,7 +120,12 @@ func (o *oracle) loop(ctx context.Context, source, program string, args ...strin
 	}
 }
 
-func (o *oracle) listen(command *exec.Cmd, source string, input io.Writer) error {
+func (o *oracle) listen(command *exec.Cmd, source string) error {
+	command.WaitDelay = time.Second
+	input, err := command.StdinPipe()
+	if err != nil {
+		return err
+	}
 	output, err := command.StdoutPipe()
 	if err != nil {
 		return err

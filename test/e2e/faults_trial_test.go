@@ -108,7 +108,7 @@ func onlyOn(n node, right judge.Words) map[string]judge.Words {
 func try(ctx SpecContext, name string, a app, ports ...int32) *trial {
 	GinkgoHelper()
 	Eventually(a.field).WithContext(ctx).WithArguments("exposedapp", "{.status.nodePort}").Should(Equal(fmt.Sprint(ports[0])))
-	Eventually(a.rows).WithContext(ctx).WithTimeout(2 * rollout).Should(Equal(everyNode(reachable)))
+	Eventually(a.rows).WithContext(ctx).WithTimeout(2 * rollout).Should(Equal(everyNode(calmRow())))
 	// In the first 5 seconds with a ready pod a failure is Pending, and told by the
 	// second.
 	Eventually(a.availableFor).WithContext(ctx).Should(BeNumerically(">", 6*time.Second))
@@ -135,7 +135,7 @@ func (a app) availableFor(ctx context.Context) (time.Duration, error) {
 func begin(ctx SpecContext, name string, a app, right map[string]judge.Words, ports ...int32) *trial {
 	GinkgoHelper()
 	t := &trial{name: name, witness: witnessStatus(ctx, a), dials: watchPorts(ctx, "/", ports...)}
-	t.Phases = []judge.Phase{{Start: time.Now(), Right: right}}
+	t.Phases = []judge.Phase{veiled(judge.Phase{Start: time.Now(), Right: right}, nil)}
 	return t
 }
 
@@ -143,8 +143,12 @@ func begin(ctx SpecContext, name string, a app, right map[string]judge.Words, po
 func (t *trial) phase(ctx SpecContext, phase judge.Phase, act func()) {
 	GinkgoHelper()
 	phase.Start = time.Now()
+	phase = veiled(phase, t.Phases[len(t.Phases)-1].Right)
 	t.Phases = append(t.Phases, phase)
 	act()
+	if socketLB == unproven {
+		t.pass(ctx, uneventful)
+	}
 	t.await(ctx, func() bool {
 		statuses, _ := t.witness.seen()
 		return phase.Told(statuses) && t.dials.answered(time.Second, phase.Answering(), t.Deaf)
@@ -160,7 +164,7 @@ func (a app) patch(ctx context.Context, spec string) {
 
 // steady begins a phase in which the status has nothing to follow.
 func (t *trial) steady(right map[string]judge.Words) {
-	t.Phases = append(t.Phases, judge.Phase{Start: time.Now(), Right: right})
+	t.Phases = append(t.Phases, veiled(judge.Phase{Start: time.Now(), Right: right}, nil))
 }
 
 // calm begins a phase by an act that must not change any row, and waits for what

@@ -89,13 +89,14 @@ func (s *standIn) sendTo(port int32, backend string) {
 // feed runs the program on a node and tells it how the node ports change. The
 // program ends with its input, and so with this process, however that ends.
 func (s *standIn) feed(ctx context.Context, n node, took chan<- string) (err error) {
-	command := exec.Command("docker", "exec", "--interactive", n.name, standInPath)
+	command := exec.CommandContext(ctx, "docker", "exec", "--interactive", n.name, standInPath)
 	var complaint strings.Builder
 	command.Stderr = &complaint
 	input, err := command.StdinPipe()
 	if err != nil {
 		return err
 	}
+	command.Cancel, command.WaitDelay = input.Close, 10*time.Second
 	output, err := command.StdoutPipe()
 	if err != nil {
 		return err

@@ -90,6 +90,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(pods.Items).To(ContainElement(HaveField("Name", leads)))
 	}).WithContext(ctx).Should(Succeed())
+	unfold(ctx)
 })
 
 // What helps to find out why a spec failed.

@@ -31,7 +31,7 @@ func attach(cgroup string) (b *balancer, err error) {
 	// being replaced.
 	const noPreallocation = 1
 	b.services, err = b.newMap(&ebpf.MapSpec{
-		Type: ebpf.Hash, Flags: noPreallocation, KeySize: endpointSize, ValueSize: backendsSize, MaxEntries: 256,
+		Type: ebpf.Hash, Flags: noPreallocation, KeySize: endpointSize, ValueSize: backendsSize, MaxEntries: 1024,
 	})
 	if err != nil {
 		return b, err
