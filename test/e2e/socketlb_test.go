@@ -141,8 +141,9 @@ spec:
 		Eventually(behind[0].dial).WithContext(ctx).WithArguments(third, int32(localPort)).Should(Equal("200"))
 		Expect(dialOutside(ctx, third, localPort)).To(Equal(timedOut))
 		Consistently(local.rows).WithContext(ctx).WithTimeout(uneventful).
-			Should(HaveKeyWithValue(third.name, MatchRegexp(`^\((Unknown|Unreachable) `)))
+			Should(HaveKeyWithValue(third.name, HaveSuffix(v1alpha1.ReasonNoLocalEndpoint+")")))
 		Expect(noted()).NotTo(ContainElement(ContainSubstring(v1alpha1.ReasonUnexpectedAnswer)))
+		Expect(local.rows(ctx)).To(HaveKeyWithValue(third.name, "(Unknown "+v1alpha1.ReasonNoLocalEndpoint+")"))
 		balancer.end()
 	})
 
@@ -176,8 +177,10 @@ spec: {nodePort: %d, service: {ipFamilyPolicy: RequireDualStack}}`, dualPort))
 		balancer := interpose(ctx, behind...)
 		Consistently(web.rows).WithContext(ctx).WithTimeout(uneventful).Should(HaveKeyWithValue(third.name, "Reachable"))
 		var mend func(ctx SpecContext)
-		becomes(ctx, "Unreachable "+v1alpha1.ReasonOutsideUnreachable, func() { mend = inject(ctx, third, silence(nodePort)) })
-		becomes(ctx, silent, balancer.end)
+		becomes(ctx, silent, func() { mend = inject(ctx, third, silence(nodePort)) })
+		Expect(web.rowMessage(ctx, third)).To(ContainSubstring(outsider))
+		balancer.end()
+		Consistently(web.rows).WithContext(ctx).WithTimeout(uneventful).Should(HaveKeyWithValue(third.name, silent))
 		becomes(ctx, "Reachable", func() { mend(ctx) })
 	})
 
@@ -196,13 +199,11 @@ spec: {nodePort: %d, service: {ipFamilyPolicy: RequireDualStack}}`, dualPort))
 
 	It("and is gone with whoever feeds it", func(ctx SpecContext) {
 		n := behind[0]
-		interpose(ctx, n)
+		balancer := interpose(ctx, n)
 		before, err := standIns(ctx, n)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(before).NotTo(BeEmpty())
-		// As where the tests are killed. Here they feed another one at once.
-		_, err = run(ctx, "pkill", "--signal=KILL", "--full", "^docker exec --interactive "+n.name+" "+standInPath)
-		Expect(err).NotTo(HaveOccurred())
+		Expect(balancer.killFeeder(n)).To(Succeed())
 		Eventually(standIns).WithContext(ctx).WithArguments(n).ShouldNot(ContainElement(before[0]))
 	})
 })

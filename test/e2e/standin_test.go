@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,8 @@ type standIn struct {
 	mu sync.Mutex
 	// instead are the backends of a node port in place of the pods.
 	instead map[int32]string
+	// feeders are the processes that feed the program, by node.
+	feeders map[string]*os.Process
 }
 
 // standInPath is where a node has the program, for as long as it runs.
@@ -46,9 +49,9 @@ func interpose(ctx SpecContext, on ...node) *standIn {
 	Expect(err).NotTo(HaveOccurred())
 
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s := &standIn{stop: stop, instead: make(map[int32]string)}
+	s := &standIn{stop: stop, instead: make(map[int32]string), feeders: make(map[string]*os.Process)}
 	DeferCleanup(s.end)
-	took := make(chan string)
+	var took []chan struct{}
 	for _, n := range on {
 		_, err := run(ctx, "docker", "cp", program, n.name+":"+standInPath)
 		Expect(err).NotTo(HaveOccurred())
@@ -56,16 +59,18 @@ func interpose(ctx SpecContext, on ...node) *standIn {
 			_, err := n.run(ctx, "rm", "--force", standInPath)
 			Expect(err).NotTo(HaveOccurred())
 		})
+		began := make(chan struct{}, 1)
+		took = append(took, began)
 		s.fed.Go(func() {
 			repeat(running, func(ctx context.Context) {
-				if err := s.feed(ctx, n, took); err != nil && ctx.Err() == nil {
+				if err := s.feed(ctx, n, began); err != nil && ctx.Err() == nil {
 					GinkgoWriter.Printf("the stand-in on %s ended: %v\n", n.name, err)
 				}
 			})
 		})
 	}
-	for range on {
-		Eventually(took).WithContext(ctx).Should(Receive())
+	for _, began := range took {
+		Eventually(began).WithContext(ctx).Should(Receive())
 	}
 	return s
 }
@@ -86,9 +91,17 @@ func (s *standIn) sendTo(port int32, backend string) {
 	}
 }
 
+// killFeeder ends what feeds a node's program, as where the tests are killed.
+// Another one takes its place at once.
+func (s *standIn) killFeeder(n node) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.feeders[n.name].Kill()
+}
+
 // feed runs the program on a node and tells it how the node ports change. The
 // program ends with its input, and so with this process, however that ends.
-func (s *standIn) feed(ctx context.Context, n node, took chan<- string) (err error) {
+func (s *standIn) feed(ctx context.Context, n node, began chan<- struct{}) (err error) {
 	command := exec.CommandContext(ctx, "docker", "exec", "--interactive", n.name, standInPath)
 	var complaint strings.Builder
 	command.Stderr = &complaint
@@ -104,6 +117,9 @@ func (s *standIn) feed(ctx context.Context, n node, took chan<- string) (err err
 	if err := command.Start(); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.feeders[n.name] = command.Process
+	s.mu.Unlock()
 	defer func() {
 		err = errors.Join(err, input.Close(), command.Wait())
 		if err != nil && complaint.Len() > 0 {
@@ -122,7 +138,7 @@ func (s *standIn) feed(ctx context.Context, n node, took chan<- string) (err err
 			}
 			last = table
 			select {
-			case took <- n.name:
+			case began <- struct{}{}:
 			default:
 			}
 		}
