@@ -56,6 +56,10 @@ func run(ctx context.Context, args []string) error {
 	case "engine":
 		return lab.exclusively(ctx, lab.startEngine)
 	case "up":
+		// What is wrong with the wish is told before the wait for others.
+		if _, err := lab.cluster(); err != nil {
+			return err
+		}
 		return lab.exclusively(ctx, lab.up)
 	case "load":
 		return lab.exclusively(ctx, func(ctx context.Context) error { return lab.load(ctx, args) })
