@@ -64,7 +64,7 @@ func run() error {
 	(&agent.Agent{
 		Client:   client,
 		NodeName: *nodeName,
-		Prober:   probe.New(&net.Dialer{KeepAlive: -1}, v1alpha1.AgentName+"/"+version),
+		Prober:   probe.New(&probe.Unwatched{Dialer: net.Dialer{KeepAlive: -1}}, v1alpha1.AgentName+"/"+version),
 		Workers:  *workers,
 	}).Run(ctx)
 	return nil

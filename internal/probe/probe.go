@@ -52,11 +52,6 @@ type Target struct {
 	Timeout time.Duration
 }
 
-// Dialer makes TCP connections. *net.Dialer is one.
-type Dialer interface {
-	DialTCP(ctx context.Context, network string, laddr, raddr netip.AddrPort) (*net.TCPConn, error)
-}
-
 // Prober makes probes, any number at a time.
 type Prober struct {
 	dialer    Dialer
@@ -96,10 +91,19 @@ func (p *Prober) probe(ctx context.Context, target Target) Result {
 	deadline := time.Now().Add(target.Timeout)
 	dialCtx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	conn, err := p.dialer.DialTCP(dialCtx, "tcp", netip.AddrPort{}, target.Address)
+	conn, path, err := p.dialer.Dial(dialCtx, target.Address)
+	var result Result
 	if err != nil {
-		return resultOf(err)
+		result = resultOf(err)
+	} else {
+		result = p.request(conn, deadline, target)
 	}
+	result.Path = path
+	return result
+}
+
+// request makes the request on a connection, and closes that.
+func (p *Prober) request(conn *net.TCPConn, deadline time.Time, target Target) Result {
 	defer conn.Close()
 	// Neither can fail on an open socket, and a probe without them still tells
 	// the truth.

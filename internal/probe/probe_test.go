@@ -275,15 +275,15 @@ func TestProbeCutShort(t *testing.T) {
 
 type failingDialer struct{ err error }
 
-func (d failingDialer) DialTCP(context.Context, string, netip.AddrPort, netip.AddrPort) (*net.TCPConn, error) {
-	return nil, d.err
+func (d failingDialer) Dial(context.Context, netip.AddrPort) (*net.TCPConn, probe.Path, error) {
+	return nil, probe.Path{}, d.err
 }
 
 // BenchmarkProbe and BenchmarkNetHTTP make the same request, the one by this
 // package, the other by a client of net/http that does the same dial.
 func BenchmarkProbe(b *testing.B) {
 	address := benchServer(b)
-	prober := probe.New(&net.Dialer{KeepAlive: -1}, "exposedapp-agent/test")
+	prober := probe.New(&probe.Unwatched{Dialer: net.Dialer{KeepAlive: -1}}, "exposedapp-agent/test")
 	b.ReportAllocs()
 	for b.Loop() {
 		result := prober.Probe(b.Context(), probe.Target{Address: address, Path: "/", Timeout: 2 * time.Second})
@@ -334,7 +334,7 @@ func benchServer(b *testing.B) netip.AddrPort {
 
 func dial(t *testing.T, address netip.AddrPort, path string) probe.Result {
 	t.Helper()
-	prober := probe.New(&net.Dialer{KeepAlive: -1}, "exposedapp-agent/test")
+	prober := probe.New(&probe.Unwatched{Dialer: net.Dialer{KeepAlive: -1}}, "exposedapp-agent/test")
 	return prober.Probe(t.Context(), probe.Target{Address: address, Path: path, Timeout: timeout})
 }
 

@@ -40,7 +40,8 @@ const (
 // maxMessage bounds Result.Message, in bytes.
 const maxMessage = 160
 
-// Result is what a probe found. The zero Result means reached.
+// Result is what a probe found. The zero Result means reached, by a way that was
+// not seen.
 type Result struct {
 	// Reason is the kind of failure, empty when the address was reached.
 	Reason Reason
@@ -50,6 +51,9 @@ type Result struct {
 	// without control characters. It repeats nothing that the peer sent but the
 	// status code.
 	Message string
+
+	// Path is the way that the dial took.
+	Path Path
 }
 
 // Reached tells whether the address answered.

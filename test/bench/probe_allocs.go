@@ -47,7 +47,7 @@ func agentOnSignal(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
-	prober := &countedProber{Prober: probe.New(&net.Dialer{KeepAlive: -1}, v1alpha1.AgentName+"/unknown")}
+	prober := &countedProber{Prober: probe.New(&probe.Unwatched{Dialer: net.Dialer{KeepAlive: -1}}, v1alpha1.AgentName+"/unknown")}
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGUSR1)
 	go func() {
