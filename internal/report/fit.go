@@ -8,7 +8,6 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
-	"github.com/exposedapp/exposedapp/internal/probe"
 )
 
 const (
@@ -19,7 +18,7 @@ const (
 	// frame is what the JSON of a report takes beside addresses, node ports and
 	// findings: the generation, the round, the time, the resourceVersion, and the
 	// counts of the probes.
-	frame = 1000
+	frame = 1150
 
 	// maxEntries is how many failures, and how many pending entries, a report
 	// can list.
@@ -32,14 +31,20 @@ const (
 
 // Status returns the survey in the form of the API and within its bounds.
 //
-// It says all that is known if that fits. If not, it leaves out the evidence.
-// Then ports that are pending on most addresses are on all: what is known of an app
-// here and there takes the most room, and says the least. After that, ports that are not dialled no longer interrupt a range, which
+// It says all that is known if that fits. If not, it leaves out first where dials
+// ended that were translated, and then the evidence. Then ports that are pending on most
+// addresses are on all: what is known of an app here and there takes the most room, and
+// says the least. After that, ports that are not dialled no longer interrupt a range, which
 // changes nothing for those that are. If that does not fit either, the failures
 // of the fewest pairs become pending, and pending entries as coarse as they must.
 // A reached pair may thus become pending, and a failing one be named as pending
-// too; but nothing ever becomes reached.
+// too; but nothing ever becomes reached. The reason of what is pending is told of
+// nothing that is pending for another.
 func (s Survey) Status() v1alpha1.NodeReachabilityStatus {
+	if status := s.render(s.Failures, s.Pending); fits(status) {
+		return status
+	}
+	s = s.withoutDetours()
 	if status := s.render(s.Failures, s.Pending); fits(status) {
 		return status
 	}
@@ -79,10 +84,7 @@ func (s Survey) render(failures, pending []Finding) v1alpha1.NodeReachabilitySta
 		status.Failures = append(status.Failures, failure(f))
 	}
 	for _, f := range pending {
-		status.Pending = append(status.Pending, v1alpha1.PendingProbes{
-			NodePorts: f.Ports.String(),
-			Addresses: texts(f.Addresses),
-		})
+		status.Pending = append(status.Pending, gap(f))
 	}
 	return status
 }
@@ -97,6 +99,18 @@ func failure(f Finding) v1alpha1.ProbeFailure {
 	}
 }
 
+func gap(f Finding) v1alpha1.PendingProbes {
+	entry := v1alpha1.PendingProbes{
+		Reason:    f.Gap.Reason,
+		NodePorts: f.Ports.String(),
+		Addresses: texts(f.Addresses),
+	}
+	if f.Gap.TranslatedTo.IsValid() {
+		entry.TranslatedTo = f.Gap.TranslatedTo.String()
+	}
+	return entry
+}
+
 // status returns nil for no evidence.
 func (e Evidence) status() *v1alpha1.Evidence {
 	if e == (Evidence{}) {
@@ -108,23 +122,36 @@ func (e Evidence) status() *v1alpha1.Evidence {
 // withoutEvidence returns the survey with failures that differ in nothing but
 // evidence as one.
 func (s Survey) withoutEvidence() Survey {
+	s.Failures = united(s.Failures, func(c Cause) Cause { return Cause{Result: c.Result} })
+	return s
+}
+
+// withoutDetours returns the survey with pending pairs that differ in nothing but
+// where their dials ended as one.
+func (s Survey) withoutDetours() Survey {
+	s.Pending = united(s.Pending, func(c Cause) Cause { return Cause{Gap: Gap{Reason: c.Gap.Reason}} })
+	return s
+}
+
+// united returns findings with less in their causes, and those as one that are the
+// same then.
+func united(findings []Finding, less func(Cause) Cause) []Finding {
 	type place struct {
-		result  probe.Result
+		cause   Cause
 		address netip.Addr
 	}
 	ports := map[place]nodeport.Set{}
-	for _, f := range s.Failures {
+	for _, f := range findings {
 		for _, address := range f.Addresses {
-			at := place{f.Result, address}
+			at := place{less(f.Cause), address}
 			ports[at] = ports[at].Union(f.Ports)
 		}
 	}
-	var failures []Finding
+	var fewer []Finding
 	for at, set := range ports {
-		failures = append(failures, Finding{Cause{Result: at.result}, []netip.Addr{at.address}, set})
+		fewer = append(fewer, Finding{at.cause, []netip.Addr{at.address}, set})
 	}
-	s.Failures = merge(failures)
-	return s
+	return merge(fewer)
 }
 
 // withoutRemnants returns the survey with the ports that are pending on more than half
@@ -132,6 +159,10 @@ func (s Survey) withoutEvidence() Survey {
 func (s Survey) withoutRemnants() Survey {
 	on := map[uint16]int{}
 	for _, f := range s.Pending {
+		if f.Gap.Reason != "" {
+			// Why there is no word is told.
+			continue
+		}
 		for port := range f.Ports.All() {
 			on[port] += len(f.Addresses)
 		}
@@ -244,7 +275,8 @@ func (f Finding) weight() int {
 }
 
 // coarsened returns pending findings that cover those given, in at most ranges
-// ranges per address.
+// ranges per address. They have no reason: they cover pairs that are pending for
+// others, or not at all.
 func coarsened(pending []Finding, ranges int) []Finding {
 	ports := map[netip.Addr]nodeport.Set{}
 	for _, f := range pending {

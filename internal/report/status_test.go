@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +114,12 @@ func timedOut() report.Cause {
 	return report.Cause{Result: probe.Result{Reason: probe.Timeout, Message: "i/o timeout"}}
 }
 
+func translatedTo(pod string) report.Cause {
+	return report.Cause{Gap: report.Gap{
+		Reason: v1alpha1.ReasonTranslatedAtSource, TranslatedTo: netip.MustParseAddrPort(pod),
+	}}
+}
+
 func TestStatus(t *testing.T) {
 	nodes := addresses("10.0.0.1", "10.0.0.2", "10.0.0.3")
 	for _, tc := range []struct {
@@ -183,6 +190,33 @@ func TestStatus(t *testing.T) {
 				"failures":[{"reason":"ConnectionRefused","message":"connect: connection refused",
 					"evidence":{"pod":"Reached","kubeProxy":"Timeout"},
 					"nodePorts":"30000","addresses":["10.0.0.1"]}]}`,
+		},
+		{
+			name:      "no word, for several reasons",
+			addresses: nodes,
+			apps:      onPorts(30000, 30001, 30002),
+			is: func(app app, address netip.Addr) (state, report.Cause) {
+				switch {
+				case address == nodes[2]:
+					return pending, report.Cause{Gap: report.Gap{Reason: v1alpha1.PendingOwnAddress}}
+				case app.port == 30000:
+					return pending, translatedTo("10.1.0.7:9898")
+				case app.port == 30001:
+					return pending, translatedTo(fmt.Sprintf("[fd00::%x]:9898", address.As4()[3]))
+				default:
+					return pending, report.Cause{}
+				}
+			},
+			want: `{"addresses":["10.0.0.1","10.0.0.2","10.0.0.3"],"nodePorts":"30000-30002",
+				"pending":[
+					{"nodePorts":"30002","addresses":["10.0.0.1","10.0.0.2"]},
+					{"reason":"OwnAddress","nodePorts":"30000-30002","addresses":["10.0.0.3"]},
+					{"reason":"TranslatedAtSource","translatedTo":"10.1.0.7:9898",
+						"nodePorts":"30000","addresses":["10.0.0.1","10.0.0.2"]},
+					{"reason":"TranslatedAtSource","translatedTo":"[fd00::1]:9898",
+						"nodePorts":"30001","addresses":["10.0.0.1"]},
+					{"reason":"TranslatedAtSource","translatedTo":"[fd00::2]:9898",
+						"nodePorts":"30001","addresses":["10.0.0.2"]}]}`,
 		},
 		{
 			name:      "no address of the app's family",
@@ -259,6 +293,33 @@ func TestEvidenceGivesWay(t *testing.T) {
 	g.Expect(with.survey().Status().Failures).To(HaveLen(1))
 }
 
+// TestDetoursGiveWay: with more apps behind a socket load balancer than a report can
+// list, it says of all pairs that their dials ended elsewhere, and not where.
+func TestDetoursGiveWay(t *testing.T) {
+	g := NewWithT(t)
+	var ports []uint16
+	for port := uint16(30000); port < 30400; port++ {
+		ports = append(ports, port)
+	}
+	nodes := addresses("10.0.0.1", "10.0.0.2", "10.0.0.3")
+	k := known(nodes, onPorts(ports...), func(app app, address netip.Addr) (state, report.Cause) {
+		if app.port == 30007 {
+			cause := timedOut()
+			cause.Evidence.Pod = v1alpha1.EvidenceReached
+			return failing, cause
+		}
+		return pending, translatedTo(fmt.Sprintf("10.1.%d.%d:9898", app.port%200, address.As4()[3]))
+	})
+	status := k.survey().Status()
+	g.Expect(status.Pending).To(Equal([]v1alpha1.PendingProbes{{
+		Reason: v1alpha1.ReasonTranslatedAtSource, NodePorts: "30000-30006,30008-30399",
+		Addresses: []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"},
+	}}))
+	g.Expect(status.Failures).To(HaveLen(1))
+	g.Expect(status.Failures[0].Evidence).NotTo(BeNil(), "it is worth more")
+	g.Expect(k.mistakes(status)).To(BeEmpty())
+}
+
 // FuzzStatus holds reports of random states to their bounds, and to never
 // saying reached of a pair that is not.
 func FuzzStatus(f *testing.F) {
@@ -307,6 +368,9 @@ func crowdedStatistics() *v1alpha1.ProbeStatistics {
 	} {
 		statistics.Results = append(statistics.Results, v1alpha1.ProbeCount{Result: string(reason), Count: many})
 	}
+	for _, path := range []v1alpha1.DialPath{v1alpha1.DialDirect, v1alpha1.DialTranslated, v1alpha1.DialUnverified} {
+		statistics.Dials = append(statistics.Dials, v1alpha1.DialCount{Path: path, Count: many})
+	}
 	return statistics
 }
 
@@ -332,6 +396,10 @@ func randomKnowledge(random *rand.Rand, apps, ipv4, ipv6 int, trouble float64) k
 		results = append(results, probe.Result{Reason: probe.HTTPStatus, Message: fmt.Sprint("HTTP ", 400+code)})
 	}
 	words := []string{"", v1alpha1.EvidenceReached, v1alpha1.ReasonConnectionRefused, v1alpha1.ReasonTimeout}
+	gaps := []report.Gap{{}, {Reason: v1alpha1.PendingOwnAddress}, {Reason: v1alpha1.ReasonTranslatedAtSource}}
+	for pod := range 10 {
+		gaps = append(gaps, translatedTo(fmt.Sprintf("10.1.0.%d:9898", pod)).Gap)
+	}
 	ports, hosts := map[uint16]bool{}, map[netip.Addr]bool{}
 	for _, app := range exposed {
 		ports[app.port] = random.Float64() < trouble/3
@@ -345,6 +413,7 @@ func randomKnowledge(random *rand.Rand, apps, ipv4, ipv6 int, trouble float64) k
 		}
 		cause := report.Cause{Result: results[random.IntN(len(results))]}
 		if cause.Result.Reached() {
+			cause.Gap = gaps[random.IntN(len(gaps))]
 			return pending, cause
 		}
 		cause.Evidence = report.Evidence{Pod: words[random.IntN(4)], KubeProxy: words[random.IntN(4)]}
@@ -368,6 +437,7 @@ func (k knowledge) mistakes(status v1alpha1.NodeReachabilityStatus) []string {
 	}
 	dialled := parse(status.NodePorts)
 	failures, unknown := map[string][]says{}, map[string]nodeport.Set{}
+	gaps := k.falseGaps(status)
 	for _, f := range status.Failures {
 		for _, address := range f.Addresses {
 			result := probe.Result{Reason: probe.Reason(f.Reason), Message: f.Message}
@@ -379,7 +449,7 @@ func (k knowledge) mistakes(status v1alpha1.NodeReachabilityStatus) []string {
 			unknown[address] = unknown[address].Union(parse(p.NodePorts))
 		}
 	}
-	var mistakes []string
+	mistakes := gaps
 	for pair, state := range k.states {
 		if !dialled.Contains(pair.Port()) {
 			continue
@@ -395,6 +465,29 @@ func (k knowledge) mistakes(status v1alpha1.NodeReachabilityStatus) []string {
 		}
 		if truth := k.causes[pair].Result; said != pending && (said != state || result != truth) {
 			mistakes = append(mistakes, fmt.Sprintf("%s is %d %v, not %d %v", pair, state, truth, said, result))
+		}
+	}
+	return mistakes
+}
+
+// falseGaps are the pairs of which status tells another reason for a gap than there
+// is, or another place where their dials ended.
+func (k knowledge) falseGaps(status v1alpha1.NodeReachabilityStatus) []string {
+	var mistakes []string
+	for _, p := range status.Pending {
+		ports, err := nodeport.Parse(p.NodePorts)
+		if err != nil {
+			panic(err)
+		}
+		for pair, state := range k.states {
+			if !ports.Contains(pair.Port()) || !slices.Contains(p.Addresses, pair.Addr().String()) || p.Reason == "" {
+				continue
+			}
+			gap := k.causes[pair].Gap
+			elsewhere := p.TranslatedTo != "" && p.TranslatedTo != gap.TranslatedTo.String()
+			if state != pending || p.Reason != gap.Reason || elsewhere {
+				mistakes = append(mistakes, fmt.Sprintf("%s is %d %v, not %s %s", pair, state, gap, p.Reason, p.TranslatedTo))
+			}
 		}
 	}
 	return mistakes

@@ -24,10 +24,18 @@ type Finding struct {
 	Ports     nodeport.Set
 }
 
-// Cause is how a pair fails, and what is known of other ways.
+// Cause is how a pair fails, and what is known of other ways; or why it is pending.
 type Cause struct {
 	Result   probe.Result
 	Evidence Evidence
+	Gap      Gap
+}
+
+// Gap is why there is no word on a pending pair, in the words of
+// v1alpha1.PendingProbes. It is zero where there is no result yet.
+type Gap struct {
+	Reason       string
+	TranslatedTo netip.AddrPort
 }
 
 // Evidence is what is known of the other ways to an app whose node port does not
@@ -80,6 +88,8 @@ func merge(findings []Finding) []Finding {
 		return cmp.Or(
 			cmp.Compare(a.Result.Reason, b.Result.Reason),
 			cmp.Compare(a.Result.Message, b.Result.Message),
+			cmp.Compare(a.Gap.Reason, b.Gap.Reason),
+			a.Gap.TranslatedTo.Compare(b.Gap.TranslatedTo),
 			cmp.Compare(a.Evidence.Pod, b.Evidence.Pod),
 			cmp.Compare(a.Evidence.ClusterIP, b.Evidence.ClusterIP),
 			cmp.Compare(a.Evidence.KubeProxy, b.Evidence.KubeProxy),
