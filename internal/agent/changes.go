@@ -86,6 +86,7 @@ func (s *schedule) assign(now time.Duration, addresses []netip.Addr, heartbeat t
 	}
 	before := s.addresses
 	s.addresses = addresses
+	s.paths.follow(addresses)
 	maps.DeleteFunc(s.kin, func(address netip.Addr, _ kin) bool { return !slices.Contains(addresses, address) })
 	var fresh []*pair
 	for _, r := range s.rows {

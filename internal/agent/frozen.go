@@ -40,6 +40,7 @@ func (l *loop) thaw(now time.Duration) {
 // forget makes all pairs pending. Probes under way count no more.
 func (s *schedule) forget(now time.Duration) {
 	s.doubt.open = false
+	s.paths.forget()
 	var all []*pair
 	for _, r := range s.rows {
 		for i := range r.pairs {
@@ -50,7 +51,7 @@ func (s *schedule) forget(now time.Duration) {
 			s.heal(p)
 			s.setState(p, pending)
 			s.newRound(p)
-			p.result, p.doubted = probe.Result{}, false
+			p.result, p.doubted, p.way = probe.Result{}, false, probe.Unseen
 			all = append(all, p)
 		}
 	}

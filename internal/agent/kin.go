@@ -33,7 +33,7 @@ type kin struct {
 
 // tellKin takes note that p turned.
 func (s *schedule) tellKin(now time.Duration, p *pair) {
-	if !s.foreign(p.address) {
+	if !s.foreign(p.address) || p.state == translated || p.state == ownHost {
 		return
 	}
 	k, known := s.kin[p.address]
@@ -65,7 +65,7 @@ func (s *schedule) kinDue() time.Duration {
 }
 
 // lookAtKin makes those pairs of an address due, soon, of which what is known is
-// not what another turned to. An app that fails everywhere tells nothing of the
+// not what another turned to, or nothing because their dials ended elsewhere. An app that fails everywhere tells nothing of the
 // others.
 func (s *schedule) lookAtKin(now time.Duration) {
 	for address, k := range s.kin {
@@ -89,7 +89,7 @@ func (s *schedule) hastenKin(now time.Duration, turned *pair) {
 	}
 	var others []*pair
 	for port := range s.rows {
-		if p := s.pair(netip.AddrPortFrom(turned.address, port)); p.state == outdated {
+		if p := s.pair(netip.AddrPortFrom(turned.address, port)); p.state == outdated || p.state == translated {
 			others = append(others, p)
 		}
 	}

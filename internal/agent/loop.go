@@ -243,6 +243,7 @@ func (l *loop) startWrite(ctx context.Context, now time.Duration) {
 	status.ServicesResourceVersion = l.services
 	status.RenewTime = new(metav1.NowMicro())
 	status.Probes = l.probes.status()
+	status.Probes.Dials = l.schedule.paths.status()
 	l.pacer.Write(now)
 	l.writing, l.hold = true, 0
 	uid, patience := l.assignment.uid, l.pacer.Patience()

@@ -56,10 +56,12 @@ const (
 type state uint8
 
 const (
-	pending   state = iota // no proof yet
-	reached                // the last probe was answered
-	failing                // at least failureThreshold probes in a row were not
-	undialled              // the Service lacks the address's IP family
+	pending    state = iota // no proof yet
+	reached                 // the last probe was answered
+	failing                 // at least failureThreshold probes in a row were not
+	undialled               // the Service lacks the address's IP family
+	translated              // the kernel took the last probe elsewhere
+	ownHost                 // the address is, by whatever name, this host's own
 )
 
 // change is what a result means for the report.
@@ -79,6 +81,9 @@ type pair struct {
 
 	// result is why a failing pair fails.
 	result probe.Result
+
+	// detour is where the probes of a translated pair end, nil if that is not known.
+	detour *detour
 
 	// since is when a failing pair began to fail, or, if that was later, when it
 	// was given reason to recover.
@@ -109,6 +114,9 @@ type pair struct {
 
 	// waits is the lane in which the pair waits for a worker.
 	waits lane
+
+	// way is that of the last probe that was looked at.
+	way probe.Way
 
 	// failed are the failures in a row, and inFlight the probes under way, of
 	// this round.
@@ -208,6 +216,8 @@ type schedule struct {
 
 	// kin are by address.
 	kin map[netip.Addr]kin
+
+	paths paths
 }
 
 // newSchedule returns an empty schedule, which runs at most limit probes at once.
@@ -223,6 +233,7 @@ func newSchedule(limit int) *schedule {
 		stirs:     map[uint16]time.Duration{},
 		tracking:  newTracking(),
 		kin:       map[netip.Addr]kin{},
+		paths:     newPaths(),
 		stretch:   1,
 	}
 }
@@ -242,7 +253,8 @@ func (s *schedule) start(now time.Duration) (flight, bool) {
 	p.started = now
 	p.inFlight++
 	s.inFlight++
-	if (p.state == reached || p.doubted) && p.failed+p.inFlight < p.row.service.threshold {
+	// Where a translation ends, silence is as good as anywhere.
+	if (p.state == reached || p.state == translated || p.doubted) && p.failed+p.inFlight < p.row.service.threshold {
 		s.plan(p, now+hedgeDelay)
 	}
 	return flight{
@@ -278,6 +290,7 @@ func (s *schedule) finish(now time.Duration, f flight, result probe.Result) chan
 	if p != nil {
 		before = p.state
 	}
+	s.trace(p, &result)
 	change := s.take(now, f, p, result)
 	if change == turned && p.state != before {
 		s.tellKin(now, p)
@@ -290,8 +303,17 @@ func (s *schedule) finish(now time.Duration, f flight, result probe.Result) chan
 func (s *schedule) take(now time.Duration, f flight, p *pair, result probe.Result) change {
 	s.inFlight--
 	cut := s.workers.release(now, f.stint)
-	s.prove(f, result)
-	if p == nil || p.round != f.round {
+	path := result.Path
+	result.Path = probe.Path{}
+	if p == nil {
+		s.prove(f, result)
+		return unchanged
+	}
+	known, wordless := s.wordless(p, path)
+	if !wordless {
+		s.prove(f, result)
+	}
+	if p.round != f.round {
 		return unchanged
 	}
 	p.inFlight--
@@ -299,6 +321,8 @@ func (s *schedule) take(now time.Duration, f flight, p *pair, result probe.Resul
 	again := p.again
 	change := unchanged
 	switch {
+	case wordless:
+		change = s.pass(now, f, p, known, path)
 	case result.Reached():
 		change = s.succeed(now, f, p)
 	case !cut:
@@ -396,6 +420,9 @@ func (s *schedule) setState(p *pair, known state) {
 	}
 	if known == pending {
 		s.pending++
+	}
+	if known != translated {
+		p.detour = nil
 	}
 	p.state = known
 }

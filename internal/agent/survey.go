@@ -23,7 +23,7 @@ func (s *schedule) survey(now time.Duration) report.Survey {
 			ipv6 = append(ipv6, port)
 		}
 		for i := range r.pairs {
-			if p := &r.pairs[i]; p.state == pending || p.state == failing || s.stale(now, p) {
+			if p := &r.pairs[i]; p.state != reached && p.state != undialled || s.stale(now, p) {
 				if found[i] == nil {
 					found[i] = map[report.Cause][]uint16{}
 				}
@@ -43,10 +43,10 @@ func (s *schedule) survey(now time.Duration) report.Survey {
 	return report.NewSurvey(s.addresses, nodeport.Of(ipv4...), nodeport.Of(ipv6...), findings)
 }
 
-// causeOf returns the zero Cause for a pair that is not known to fail.
+// causeOf returns the zero Cause for a pair that is pending for want of a result.
 func (s *schedule) causeOf(now time.Duration, p *pair) report.Cause {
 	if p.state != failing || s.stale(now, p) {
-		return report.Cause{}
+		return report.Cause{Gap: p.gapOf()}
 	}
 	return report.Cause{Result: p.result, Evidence: s.evidenceOf(p)}
 }

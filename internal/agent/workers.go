@@ -103,7 +103,7 @@ func laneOf(p *pair) lane {
 	switch {
 	case p.inFlight > 0 || p.tardy:
 		return slowLane(p.row)
-	case p.state == reached:
+	case p.state == reached, p.state == translated:
 		return steady
 	}
 	return unsure
@@ -125,7 +125,7 @@ func (s *schedule) lineUp(now time.Duration) {
 	for len(s.queue) > 0 && s.queue[0].due <= now {
 		p := s.queue[0]
 		s.queue.take(p)
-		if p.inFlight > 0 && p.state != reached && !p.doubted {
+		if p.inFlight > 0 && p.state != reached && p.state != translated && !p.doubted {
 			p.again = true
 			continue
 		}
