@@ -84,6 +84,7 @@ func busyReport() v1alpha1.NodeReachability {
 	report.Status.Probes = &v1alpha1.ProbeStatistics{
 		StartTime: metav1.NewTime(now().Add(-time.Hour)),
 		Results:   []v1alpha1.ProbeCount{{Result: "Reached", Count: 15}, {Result: "HTTPStatus", Count: 2}},
+		Dials:     []v1alpha1.DialCount{{Path: v1alpha1.DialDirect, Count: 12}, {Path: v1alpha1.DialUnverified, Count: 5}},
 		Latency: &v1alpha1.ProbeLatency{
 			BoundsMilliseconds: []int32{1, 30, 10_000},
 			Counts:             []int64{10, 4, 0, 1},
@@ -100,6 +101,7 @@ func aheadReport() v1alpha1.NodeReachability {
 	report.Status.Probes = &v1alpha1.ProbeStatistics{
 		StartTime: metav1.NewTime(now()),
 		Results:   []v1alpha1.ProbeCount{{Result: "Timeout", Count: 1}, {Result: "Timeout", Count: 2}},
+		Dials:     []v1alpha1.DialCount{{Path: v1alpha1.DialTranslated, Count: 1}, {Path: v1alpha1.DialTranslated, Count: 2}},
 		Latency:   &v1alpha1.ProbeLatency{BoundsMilliseconds: []int32{1, 30}, Counts: []int64{1}},
 	}
 	return report

@@ -10,7 +10,7 @@ import (
 
 // reportMetrics are about the agents, by the node that they observe from.
 type reportMetrics struct {
-	age, probes, probeDuration *prometheus.Desc
+	age, probes, dials, probeDuration *prometheus.Desc
 }
 
 func newReportMetrics() reportMetrics {
@@ -23,6 +23,10 @@ func newReportMetrics() reportMetrics {
 			"Number of probes that a node's agent made since it started, as of its last report, by result: "+
 				"Reached, or the reason of the failure.",
 			[]string{"node", "result"}, nil),
+		dials: prometheus.NewDesc("exposedapp_observer_dials_total",
+			"Number of dials of node ports that a node's agent made since it started, as of its last report, by the way "+
+				"that its kernel took them: Direct, Translated or Unverified.",
+			[]string{"node", "path"}, nil),
 		probeDuration: prometheus.NewDesc("exposedapp_probe_duration_seconds",
 			"Time that the answered probes of a node's agent took, from the dial to the end of the answer or to 50 ms "+
 				"after its status line, since it started, as of its last report.",
@@ -33,6 +37,7 @@ func newReportMetrics() reportMetrics {
 func (m *reportMetrics) describe(descs chan<- *prometheus.Desc) {
 	descs <- m.age
 	descs <- m.probes
+	descs <- m.dials
 	descs <- m.probeDuration
 }
 
@@ -51,6 +56,10 @@ func (m *reportMetrics) collect(
 		metrics <- prometheus.MustNewConstMetricWithCreatedTimestamp(
 			m.probes, prometheus.CounterValue, float64(count), started, report.Name, result)
 	}
+	for path, count := range byPath(statistics.Dials) {
+		metrics <- prometheus.MustNewConstMetricWithCreatedTimestamp(
+			m.dials, prometheus.CounterValue, float64(count), started, report.Name, path)
+	}
 	if latency := statistics.Latency; latency != nil && len(latency.Counts) == len(latency.BoundsMilliseconds)+1 {
 		buckets, count := cumulative(latency)
 		metrics <- prometheus.MustNewConstHistogramWithCreatedTimestamp(
@@ -64,6 +73,15 @@ func byResult(counts []v1alpha1.ProbeCount) map[string]int64 {
 	total := make(map[string]int64, len(counts))
 	for _, count := range counts {
 		total[count.Result] += count.Count
+	}
+	return total
+}
+
+// byPath adds up counts of the same path, likewise.
+func byPath(counts []v1alpha1.DialCount) map[string]int64 {
+	total := make(map[string]int64, len(counts))
+	for _, count := range counts {
+		total[string(count.Path)] += count.Count
 	}
 	return total
 }
