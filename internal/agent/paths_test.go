@@ -36,6 +36,13 @@ func atHome(result probe.Result) probe.Result {
 	return result
 }
 
+// madeGood is result, found at a pod and at the address as well.
+func madeGood(result probe.Result) probe.Result {
+	result = elsewhere(result, backend)
+	result.Path.Proven = true
+	return result
+}
+
 // playNext has the pair that is due next have a result.
 func playNext(g Gomega, s *schedule, result probe.Result) change {
 	at, ok := s.next()
@@ -85,6 +92,10 @@ func TestWaysOfOnePair(t *testing.T) {
 			{atHome(ok), ownHost, proven}, {atHome(no), ownHost, unchanged},
 			{along(ok, probe.Direct), reached, turned}, {atHome(ok), ownHost, turned},
 		}},
+		{"a translated dial that was made good for is a word", []step{
+			{madeGood(ok), reached, proven}, {madeGood(timedOut()), reached, unchanged},
+			{madeGood(timedOut()), failing, turned}, {elsewhere(ok, backend), translated, turned},
+		}},
 		{"a dial that was not made is none either", []step{
 			{elsewhere(ok, backend), translated, proven},
 			{probe.Result{Reason: probe.NotDialled}, translated, unchanged},
@@ -110,6 +121,28 @@ func boolToInt(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+// TestWhoMayBeAsked: an address may be asked by other means if it is another node's.
+func TestWhoMayBeAsked(t *testing.T) {
+	g := NewWithT(t)
+	s := newSchedule(4)
+	s.own = addresses("10.0.0.1")
+	s.assign(0, addresses("10.0.0.1", "10.0.0.2", "10.0.0.3"), smallCluster)
+	s.setService(0, onPorts(30000)[0])
+	s.pair(netip.MustParseAddrPort("10.0.0.3:30000")).state = ownHost
+	result := elsewhere(probe.Result{}, backend)
+	s.trace(s.pair(netip.MustParseAddrPort("10.0.0.2:30000")), &result)
+	for range 3 {
+		at, _ := s.next()
+		f, ok := s.start(at)
+		g.Expect(ok).To(BeTrue())
+		g.Expect(f.target.Provable).To(Equal(f.target.Address.Addr() == netip.MustParseAddr("10.0.0.2")))
+		g.Expect(f.target.Detoured).To(BeTrue())
+	}
+	a, ok := s.targetOf(wayKey{way: toProxy, address: netip.MustParseAddr("10.0.0.2")})
+	g.Expect(ok).To(BeTrue())
+	g.Expect(a.Provable).To(BeFalse(), "no node port")
 }
 
 // TestExpectedWay: what is not looked at is expected to go as the last dial did, the

@@ -262,6 +262,9 @@ func (s *schedule) start(now time.Duration) (flight, bool) {
 			Address: netip.AddrPortFrom(p.address, p.row.service.port),
 			Path:    p.row.service.path,
 			Timeout: p.row.service.timeout,
+
+			Provable: s.foreign(p.address) && p.state != ownHost,
+			Detoured: s.expected(p) == probe.Translated,
 		},
 		round:   p.round,
 		started: now,

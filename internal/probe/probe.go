@@ -50,6 +50,11 @@ type Target struct {
 
 	// Timeout bounds the probe from the dial to the status line.
 	Timeout time.Duration
+
+	// Provable is whether the address may be asked by a Prover: it is another node's,
+	// and the port a node port. Detoured is whether the dial is expected to be
+	// translated.
+	Provable, Detoured bool
 }
 
 // Prober makes probes, any number at a time.

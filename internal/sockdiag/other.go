@@ -1,0 +1,24 @@
+//go:build !linux
+
+package sockdiag
+
+import (
+	"errors"
+
+	"github.com/exposedapp/exposedapp/internal/probe"
+)
+
+// Kernel tells nothing on systems other than Linux.
+type Kernel struct{}
+
+// Open fails.
+func Open() (*Kernel, error) { return nil, errors.ErrUnsupported }
+
+// Tells reports false.
+func (*Kernel) Tells() bool { return false }
+
+// Dialer makes connections that nobody looks at.
+type Dialer = probe.Unwatched
+
+// NewDialer returns a Dialer.
+func NewDialer(*Kernel) *Dialer { return &Dialer{} }
