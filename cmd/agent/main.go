@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,9 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/agent"
-	"github.com/exposedapp/exposedapp/internal/probe"
 )
 
 // version is set by the linker.
@@ -35,6 +32,8 @@ func main() {
 func run() error {
 	nodeName := flag.String("node-name", os.Getenv("NODE_NAME"), "name of the Node the agent runs on")
 	workers := flag.Int("workers", 256, "number of probes that may be under way at once, half of them slow ones")
+	raw := flag.Bool("raw-probe", false,
+		"where the kernel takes a dial elsewhere, ask the node itself by a raw SYN, which takes the capability NET_RAW")
 	logging := textlogger.NewConfig()
 	logging.AddFlags(flag.CommandLine)
 	flag.Parse()
@@ -52,6 +51,10 @@ func run() error {
 		syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
+	prober, err := newProber(logger, *raw)
+	if err != nil {
+		return err
+	}
 	rest, err := config.GetConfig()
 	if err != nil {
 		return fmt.Errorf("finding the API server: %w", err)
@@ -64,7 +67,7 @@ func run() error {
 	(&agent.Agent{
 		Client:   client,
 		NodeName: *nodeName,
-		Prober:   probe.New(&probe.Unwatched{Dialer: net.Dialer{KeepAlive: -1}}, v1alpha1.AgentName+"/"+version),
+		Prober:   prober,
 		Workers:  *workers,
 	}).Run(ctx)
 	return nil

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"runtime"
@@ -19,6 +18,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/agent"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/sockdiag"
 )
 
 // allocations are what an agent has done and allocated since it started.
@@ -47,7 +47,11 @@ func agentOnSignal(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
-	prober := &countedProber{Prober: probe.New(&probe.Unwatched{Dialer: net.Dialer{KeepAlive: -1}}, v1alpha1.AgentName+"/unknown")}
+	kernel, err := sockdiag.Open()
+	if err != nil {
+		return err
+	}
+	prober := &countedProber{Prober: probe.New(sockdiag.NewDialer(kernel), v1alpha1.AgentName+"/unknown")}
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGUSR1)
 	go func() {
