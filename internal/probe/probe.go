@@ -101,14 +101,14 @@ func (p *Prober) probe(ctx context.Context, target Target) Result {
 	if err != nil {
 		result = resultOf(err)
 	} else {
-		result = p.request(conn, deadline, target)
+		result = p.request(ctx, conn, deadline, target)
 	}
 	result.Path = path
 	return result
 }
 
 // request makes the request on a connection, and closes that.
-func (p *Prober) request(conn *net.TCPConn, deadline time.Time, target Target) Result {
+func (p *Prober) request(ctx context.Context, conn *net.TCPConn, deadline time.Time, target Target) Result {
 	defer conn.Close()
 	// Neither can fail on an open socket, and a probe without them still tells
 	// the truth.

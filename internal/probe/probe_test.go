@@ -268,7 +268,7 @@ func TestProbeCutShort(t *testing.T) {
 	}()
 	began := time.Now()
 	target := probe.Target{Address: netip.MustParseAddrPort(listener.Addr().String()), Path: "/", Timeout: time.Minute}
-	result := probe.New(&net.Dialer{KeepAlive: -1}, "exposedapp-agent/test").Probe(ctx, target)
+	result := probe.New(&probe.Unwatched{Dialer: net.Dialer{KeepAlive: -1}}, "exposedapp-agent/test").Probe(ctx, target)
 	g.Expect(result.Reason).To(Equal(probe.NotDialled))
 	g.Expect(time.Since(began)).To(BeNumerically("<", 30*time.Second))
 }
