@@ -24,6 +24,7 @@ func (s *schedule) setService(now time.Duration, svc service) bool {
 	r := &row{service: svc}
 	s.fill(r)
 	s.rows[svc.port] = r
+	s.tracking.sought = false
 	s.ports[svc.key] = svc.port
 	s.weigh(r, 1)
 
@@ -52,6 +53,7 @@ func (s *schedule) deleteService(now time.Duration, key types.NamespacedName) bo
 		s.leave(&r.pairs[i])
 	}
 	delete(s.rows, port)
+	s.tracking.sought = false
 	delete(s.ports, key)
 	delete(s.stirs, port)
 	s.weigh(r, -1)

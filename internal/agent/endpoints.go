@@ -83,6 +83,7 @@ func portOf(slice *discoveryv1.EndpointSlice) uint16 {
 
 // setEndpoints takes a new or changed EndpointSlice.
 func (s *schedule) setEndpoints(now time.Duration, e endpoints) {
+	s.tracking.sought = false
 	if s.endpoints == nil {
 		s.endpoints = map[types.NamespacedName][]endpoints{}
 	}
@@ -95,6 +96,7 @@ func (s *schedule) setEndpoints(now time.Duration, e endpoints) {
 
 // deleteEndpoints takes the end of an EndpointSlice.
 func (s *schedule) deleteEndpoints(now time.Duration, e endpoints) {
+	s.tracking.sought = false
 	before := sumOf(s.endpoints[e.service])
 	left := s.otherEndpoints(e)
 	if sumOf(left) != before {
@@ -118,6 +120,7 @@ func (s *schedule) otherEndpoints(e endpoints) []endpoints {
 func (s *schedule) replaceEndpoints(now time.Duration, all map[types.NamespacedName][]endpoints) {
 	before := s.endpoints
 	s.endpoints = all
+	s.tracking.sought = false
 	if before == nil {
 		return
 	}

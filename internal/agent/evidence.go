@@ -77,6 +77,12 @@ type tracking struct {
 
 	ids      uint64
 	underWay int
+
+	// next is the way that is due first, and due when, as long as sought: until
+	// something changes on which that depends.
+	next   wayKey
+	due    time.Duration
+	sought bool
 }
 
 // attempt is one under way.
@@ -145,6 +151,7 @@ func (t *tracking) try(key wayKey) {
 	if t.tried[key] != nil || t.tries[key.way] >= room {
 		return
 	}
+	t.sought = false
 	t.ids++
 	t.tries[key.way]++
 	t.tried[key] = &attempts{id: t.ids}
@@ -160,6 +167,7 @@ func (t *tracking) release(key wayKey) {
 	if t.tried[key] == nil {
 		return
 	}
+	t.sought = false
 	delete(t.tried, key)
 	t.tries[key.way]--
 	if len(t.tried) == len(t.ailing) {
@@ -182,6 +190,7 @@ func (s *schedule) startWay(now time.Duration) (attempt, bool) {
 	tried := s.tracking.tried[key]
 	target, _ := s.targetOf(key)
 	tried.target, tried.underWay = target.Address, true
+	s.tracking.sought = false
 	s.tracking.underWay++
 	s.inFlight++
 	return attempt{key: key, id: tried.id, target: target}, true
@@ -193,6 +202,9 @@ func (s *schedule) nextWay() (next wayKey, due time.Duration) {
 	due = never
 	if s.tracking.underWay >= max(1, min(maxWays, s.limit/4)) || s.inFlight >= s.limit {
 		return next, due
+	}
+	if s.tracking.sought {
+		return s.tracking.next, s.tracking.due
 	}
 	for key, tried := range s.tracking.tried {
 		if tried.underWay {
@@ -211,6 +223,7 @@ func (s *schedule) nextWay() (next wayKey, due time.Duration) {
 			next, due = key, tried.due
 		}
 	}
+	s.tracking.next, s.tracking.due, s.tracking.sought = next, due, true
 	return next, due
 }
 
@@ -218,6 +231,7 @@ func (s *schedule) nextWay() (next wayKey, due time.Duration) {
 func (s *schedule) finishWay(now time.Duration, a attempt, result probe.Result) bool {
 	s.inFlight--
 	s.tracking.underWay--
+	s.tracking.sought = false
 	tried := s.tracking.tried[a.key]
 	if tried == nil || tried.id != a.id {
 		return false

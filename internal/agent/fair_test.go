@@ -176,7 +176,7 @@ func TestFlappingAppsRaiseNoDoubtAboutOthers(t *testing.T) {
 				inBubbleOf(t, fairWorkers, func(_ *testing.T, b *bubble) {
 					b.besideTenants(tenants, does, `{"periodSeconds":5,"timeoutSeconds":5,"failureThreshold":10}`)
 					b.wait(30 * time.Second)
-					for range 1000 {
+					for range 500 {
 						b.wait(100 * time.Millisecond)
 						b.g.Expect(honestPending(b.last())).To(BeZero())
 					}

@@ -72,7 +72,7 @@ type written struct {
 // inBubble runs test with a running loop that knows no Service and no address.
 func inBubble(t *testing.T, test func(t *testing.T, b *bubble)) {
 	t.Helper()
-	inBubbleOf(t, 16, test)
+	inBubbleOf(t, 32, test)
 }
 
 // inBubbleOf is the same with a number of workers.
@@ -494,7 +494,7 @@ func TestGone(t *testing.T) {
 }
 
 func TestWorkersAreBounded(t *testing.T) {
-	inBubble(t, func(_ *testing.T, b *bubble) {
+	inBubbleOf(t, 16, func(_ *testing.T, b *bubble) {
 		var ports []uint16
 		for port := uint16(30000); port < 30030; port++ {
 			ports = append(ports, port)
