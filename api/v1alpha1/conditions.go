@@ -175,7 +175,21 @@ const (
 
 	// ReasonProtocolError: what answered does not speak HTTP.
 	ReasonProtocolError = "ProtocolError"
+
+	// ReasonOther: the observer gives a reason that the operator does not know.
+	ReasonOther = "Other"
 )
+
+// IsDialReason reports whether a reason is one for which observers say that a dial
+// fails.
+func IsDialReason(reason string) bool {
+	switch reason {
+	case ReasonConnectionRefused, ReasonConnectionReset, ReasonTimeout, ReasonNoRoute, ReasonHTTPStatus,
+		ReasonProtocolError:
+		return true
+	}
+	return false
+}
 
 // EvidenceReached is what Evidence says of a way on which the app, or
 // kube-proxy, answered.

@@ -317,7 +317,7 @@ type ReachabilitySummary struct {
 type NodeState string
 
 const (
-	// NodeReachable means that every observer with a fresh report got an answer.
+	// NodeReachable means that every observer with a fresh word on it got an answer.
 	NodeReachable NodeState = "Reachable"
 	// NodeUnreachable means that at least one observer got none.
 	NodeUnreachable NodeState = "Unreachable"
@@ -365,8 +365,8 @@ type NodeVerdict struct {
 	Observers string `json:"observers,omitempty"`
 
 	// outside is the number of observers outside of the cluster that reached the node
-	// and of those that have a fresh report about it, as in 1/1. It is empty where
-	// there are none.
+	// and of those that have a fresh word on it, as in 1/1. It is empty where there
+	// are none.
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	Outside string `json:"outside,omitempty"`

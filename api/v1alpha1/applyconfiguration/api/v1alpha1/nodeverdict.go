@@ -33,8 +33,8 @@ type NodeVerdictApplyConfiguration struct {
 	// only where there is no other node.
 	Observers *string `json:"observers,omitempty"`
 	// outside is the number of observers outside of the cluster that reached the node
-	// and of those that have a fresh report about it, as in 1/1. It is empty where
-	// there are none.
+	// and of those that have a fresh word on it, as in 1/1. It is empty where there
+	// are none.
 	Outside *string `json:"outside,omitempty"`
 	// lastTransitionTime is when state last changed, or when the node came back
 	// into the list.

@@ -9,7 +9,8 @@ package v1alpha1
 // nodePorts on each of addresses.
 type PendingProbesApplyConfiguration struct {
 	// reason is why there is no word: TranslatedAtSource where the observer's own
-	// kernel took the newest dial elsewhere, and empty where there is no result yet.
+	// kernel took the newest dial elsewhere, OwnAddress where the address is the
+	// observer's own, and empty where there is no result yet.
 	Reason *string `json:"reason,omitempty"`
 	// translatedTo is where those dials ended instead, as an address and a port. It is
 	// empty where they ended at different places.
