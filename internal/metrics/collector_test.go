@@ -100,9 +100,12 @@ func aheadReport() v1alpha1.NodeReachability {
 	report.Status.RenewTime = new(metav1.NewMicroTime(now().Add(time.Second)))
 	report.Status.Probes = &v1alpha1.ProbeStatistics{
 		StartTime: metav1.NewTime(now()),
-		Results:   []v1alpha1.ProbeCount{{Result: "Timeout", Count: 1}, {Result: "Timeout", Count: 2}},
-		Dials:     []v1alpha1.DialCount{{Path: v1alpha1.DialTranslated, Count: 1}, {Path: v1alpha1.DialTranslated, Count: 2}},
-		Latency:   &v1alpha1.ProbeLatency{BoundsMilliseconds: []int32{1, 30}, Counts: []int64{1}},
+		Results: []v1alpha1.ProbeCount{
+			{Result: "Timeout", Count: 1}, {Result: "Timeout", Count: 2}, {Result: "NotDialled", Count: 4},
+			{Result: "of its own making", Count: 5}, {Result: "\x1b[2J", Count: 6},
+		},
+		Dials:   []v1alpha1.DialCount{{Path: v1alpha1.DialTranslated, Count: 1}, {Path: v1alpha1.DialTranslated, Count: 2}},
+		Latency: &v1alpha1.ProbeLatency{BoundsMilliseconds: []int32{1, 30}, Counts: []int64{1}},
 	}
 	return report
 }

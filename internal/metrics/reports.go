@@ -6,7 +6,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/probe"
 )
+
+// notDialled is the result of a probe that failed on the agent's own side.
+const notDialled = string(probe.NotDialled)
 
 // reportMetrics are about the agents, by the node that they observe from.
 type reportMetrics struct {
@@ -21,7 +25,7 @@ func newReportMetrics() reportMetrics {
 			[]string{"node"}, nil),
 		probes: prometheus.NewDesc("exposedapp_probes_total",
 			"Number of probes that a node's agent made since it started, as of its last report, by result: "+
-				"Reached, or the reason of the failure.",
+				"Reached, the reason of the failure, or Other for what is not known.",
 			[]string{"node", "result"}, nil),
 		dials: prometheus.NewDesc("exposedapp_observer_dials_total",
 			"Number of dials of node ports that a node's agent made since it started, as of its last report, by the way "+
@@ -67,12 +71,17 @@ func (m *reportMetrics) collect(
 	}
 }
 
-// byResult adds up counts of the same result. There are none such, but an agent
-// that made some must not spoil the whole scrape.
+// byResult adds up counts of the same result. What is not known counts as Other: each
+// result is a series for as long as Prometheus keeps it, and an agent must not be able to
+// make new ones without end.
 func byResult(counts []v1alpha1.ProbeCount) map[string]int64 {
 	total := make(map[string]int64, len(counts))
 	for _, count := range counts {
-		total[count.Result] += count.Count
+		result := count.Result
+		if result != v1alpha1.EvidenceReached && result != notDialled && !v1alpha1.IsDialReason(result) {
+			result = v1alpha1.ReasonOther
+		}
+		total[result] += count.Count
 	}
 	return total
 }
