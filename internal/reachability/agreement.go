@@ -17,9 +17,9 @@ type agreement struct {
 	node string
 	// observers is how many there are.
 	observers int
-	// reached and failed are the node ports of which all say so, and disputed those of
-	// which some say that they failed.
-	reached, failed, disputed nodeport.Set
+	// reached, failed and translated are the node ports of which all say so, and disputed
+	// those of which some say that they failed.
+	reached, failed, translated, disputed nodeport.Set
 	// version is the oldest that any of them covers.
 	version string
 	// cycle is the longest of theirs for an app that is probed every period, 0 before it
@@ -43,12 +43,13 @@ func (m *Matrix) agreement(node string, at *site) *agreement {
 func (m *Matrix) agree(node string, address netip.Addr) *agreement {
 	agreed := &agreement{node: node}
 	for _, entry := range m.observers[address] {
-		if !entry.heardOn(node) {
+		if !entry.heardOn(node, address) {
 			continue
 		}
-		reached, failed := entry.outcome(address)
+		reached, failed, translated := entry.outcome(address)
 		if agreed.observers == 0 {
-			agreed.reached, agreed.failed, agreed.version = reached, failed, entry.version
+			agreed.reached, agreed.failed, agreed.translated = reached, failed, translated
+			agreed.version = entry.version
 		}
 		order, err := resourceversion.CompareResourceVersion(entry.version, agreed.version)
 		if err != nil {
@@ -58,25 +59,41 @@ func (m *Matrix) agree(node string, address netip.Addr) *agreement {
 			agreed.version = entry.version
 		}
 		agreed.reached, agreed.failed = agreed.reached.Intersect(reached), agreed.failed.Intersect(failed)
+		agreed.translated = agreed.translated.Intersect(translated)
 		agreed.disputed = agreed.disputed.Union(failed)
 		agreed.observers++
 	}
 	agreed.reached, agreed.failed = handy(agreed.reached), handy(agreed.failed)
-	agreed.disputed = handy(agreed.disputed.Minus(agreed.failed))
+	agreed.translated, agreed.disputed = handy(agreed.translated), handy(agreed.disputed.Minus(agreed.failed))
 	return agreed
 }
 
-// outcome returns the node ports that a report says are reached at an address, and
-// those that it says are not. Of the rest it says nothing.
-func (r *report) outcome(address netip.Addr) (reached, failed nodeport.Set) {
+// outcome returns the node ports that a report says are reached at an address, those
+// that it says are not, and those of which the dials are translated. Of the rest it says
+// nothing.
+func (r *report) outcome(address netip.Addr) (reached, failed, translated nodeport.Set) {
 	failed = exceptedAt(r.failures, address).Intersect(r.nodePorts)
-	return r.nodePorts.Minus(failed).Minus(exceptedAt(r.pending, address)), failed
+	rest := r.nodePorts.Minus(failed).Minus(exceptedAt(r.untold(), address))
+	translated = exceptedAt(r.diverted(), address).Intersect(rest)
+	return rest.Minus(translated), failed, translated
+}
+
+// untold returns the pairs without a word for another reason than translation, and
+// diverted those of which the dials are translated.
+func (r *report) untold() []exception   { return r.pending[:r.translatedFrom()] }
+func (r *report) diverted() []exception { return r.pending[r.translatedFrom():] }
+
+func (r *report) translatedFrom() int {
+	if i := slices.IndexFunc(r.pending, func(e exception) bool { return e.said == translated }); i >= 0 {
+		return i
+	}
+	return len(r.pending)
 }
 
 // exceptedAt returns the node ports of exceptions at an address.
 func exceptedAt(exceptions []exception, address netip.Addr) (nodePorts nodeport.Set) {
 	for i := range exceptions {
-		if slices.Contains(exceptions[i].addresses, address) {
+		if _, found := slices.BinarySearchFunc(exceptions[i].addresses, address, netip.Addr.Compare); found {
 			nodePorts = nodePorts.Union(exceptions[i].nodePorts)
 		}
 	}
@@ -93,15 +110,19 @@ func handy(nodePorts nodeport.Set) nodeport.Set {
 
 // heardOn tells whether an observer's word on a node counts, in a cluster of more
 // than one.
-func (e *entry) heardOn(node string) bool {
-	return e.alive && !e.stale && e.name != node
+func (e *entry) heardOn(node string, address netip.Addr) bool {
+	return e.alive && !e.stale && e.name != node && !e.owns(address)
 }
 
-// reaches tells whether all observers reach an app, fails whether none does, and disputes
-// whether some do not.
-func (a *agreement) reaches(app *subject) bool  { return a.say(a.reached, app) }
-func (a *agreement) fails(app *subject) bool    { return a.say(a.failed, app) }
-func (a *agreement) disputes(app *subject) bool { return a.say(a.disputed, app) }
+// owns tells whether an address is also that of the observer's own Node.
+func (e *entry) owns(address netip.Addr) bool { return slices.Contains(e.own, address) }
+
+// reaches tells whether all observers reach an app, fails whether none does, disputes
+// whether some do not, and translates whether the dials of all are translated.
+func (a *agreement) reaches(app *subject) bool    { return a.say(a.reached, app) }
+func (a *agreement) fails(app *subject) bool      { return a.say(a.failed, app) }
+func (a *agreement) disputes(app *subject) bool   { return a.say(a.disputed, app) }
+func (a *agreement) translates(app *subject) bool { return a.say(a.translated, app) }
 
 func (a *agreement) say(nodePorts nodeport.Set, app *subject) bool {
 	return nodePorts.Contains(uint16(app.Service.NodePort)) && covers(a.version, app.since)
@@ -109,22 +130,23 @@ func (a *agreement) say(nodePorts nodeport.Set, app *subject) bool {
 
 // cycleFor returns the time in which every observer of the address, of these, has probed
 // an app and told of it. Nearly all apps have the same period.
-func (a *agreement) cycleFor(app *subject, observers []*entry) time.Duration {
+func (a *agreement) cycleFor(app *subject, address netip.Addr, observers []*entry) time.Duration {
 	if a.cycle > 0 && a.period == app.Period {
 		return a.cycle
 	}
 	a.period, a.cycle = app.Period, 0
 	for _, entry := range observers {
-		if entry.heardOn(a.node) {
+		if entry.heardOn(a.node, address) {
 			a.cycle = max(a.cycle, entry.cycle(app))
 		}
 	}
 	return a.cycle
 }
 
-// reopen has asked anew what the observers of the addresses of a report say, and
-// whether they may be heard.
+// reopen has asked anew what the observers of the addresses of a report say, whether
+// they may be heard, and how many are cut off.
 func (m *Matrix) reopen(addresses []netip.Addr) {
+	m.census = nil
 	for _, address := range addresses {
 		m.reexamine(address)
 		if site := m.sites[address]; site != nil {

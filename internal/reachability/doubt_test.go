@@ -178,6 +178,10 @@ func TestFailureOfMostOfALargeCluster(t *testing.T) {
 	}
 	b, c := answers("b"), answers("c")
 	b.Status.Addresses, c.Status.Addresses = all, all
+	for i := 0; i < size; i += 2 {
+		pair := v1alpha1.Target{Node: all[i], Addresses: all[i : i+2]}
+		b.Spec.Targets, c.Spec.Targets = append(b.Spec.Targets, pair), append(c.Spec.Targets, pair)
+	}
 	broken := b.DeepCopy()
 	broken.Status.Failures = fails("b", "Timeout").Status.Failures
 	broken.Status.Failures[0].Addresses = all

@@ -21,10 +21,15 @@ type Matrix struct {
 	// taken before mu, which is let go in between for reports to be folded in.
 	judging sync.Mutex
 
-	mu        sync.Mutex
-	reports   map[string]*entry
-	observers map[netip.Addr][]*entry
-	apps      map[types.NamespacedName]*subject
+	mu      sync.Mutex
+	reports map[string]*entry
+	// observers are those on nodes that dial an address, and outside those out of the
+	// cluster, each by ascending name.
+	observers, outside map[netip.Addr][]*entry
+	apps               map[types.NamespacedName]*subject
+	// census counts observers. It is nil until it is asked for, and again when one came
+	// or went.
+	census *census
 
 	// nodes are those that apps are judged on, alive their names, and sites their
 	// addresses. size is how many there are, for who does not wait for mu.
@@ -63,8 +68,13 @@ type entry struct {
 	// name is that of the observer, and alive whether there is such a Node.
 	name  string
 	alive bool
+	// outside is whether the observer is out of the cluster.
+	outside bool
 	// own are the addresses of the observer itself.
 	own []netip.Addr
+	// reaching is whether it reaches another node on some node port, and cutOff whether it
+	// reaches none, and fails to reach some.
+	reaching, cutOff bool
 	// asked is the request to look again that stood beside the report.
 	asked     exception
 	round     int64
@@ -88,6 +98,7 @@ func NewMatrix() *Matrix {
 	return &Matrix{
 		reports:   make(map[string]*entry),
 		observers: make(map[netip.Addr][]*entry),
+		outside:   make(map[netip.Addr][]*entry),
 		apps:      make(map[types.NamespacedName]*subject),
 		doubted:   make(map[netip.Addr]int),
 		requests:  make(chan struct{}, 1),
@@ -112,7 +123,7 @@ func (m *Matrix) Know(nodes []Node) {
 	defer m.judging.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.nodes, m.alive, m.sites = places, alive, sites
+	m.nodes, m.alive, m.sites, m.census = places, alive, sites, nil
 	m.size.Store(int64(len(nodes)))
 	for _, entry := range m.reports {
 		entry.alive = alive[entry.name]
@@ -277,10 +288,12 @@ func (e *entry) follow(received *Report, now time.Time) *entry {
 		received:  received,
 		at:        now,
 		name:      object.Name,
+		outside:   isOutside(object),
 		own:       ownAddresses(object),
 		heartbeat: time.Duration(object.Spec.HeartbeatSeconds) * time.Second,
 		size:      int(object.Spec.ClusterSize),
 	}
+	next.reaching, next.cutOff = next.reach()
 	pairs := next.nodePorts.Len() * len(next.addresses)
 	next.turn = time.Duration(pairs) * time.Second / budget.PerAgent
 	if recheck := object.Spec.Recheck; recheck != nil {
@@ -330,16 +343,17 @@ func (m *Matrix) replace(observer string, before, next *entry) {
 	byName := func(e *entry, name string) int { return strings.Compare(e.name, name) }
 	if before != nil {
 		m.reopen(before.addresses)
+		index := m.indexOf(before)
 		for _, address := range before.addresses {
-			others := m.observers[address]
+			others := index[address]
 			if i, found := slices.BinarySearchFunc(others, observer, byName); found {
 				others = slices.Delete(others, i, i+1)
 			}
 			if len(others) == 0 {
-				delete(m.observers, address)
+				delete(index, address)
 				continue
 			}
-			m.observers[address] = others
+			index[address] = others
 		}
 	}
 	if next == nil {
@@ -348,13 +362,22 @@ func (m *Matrix) replace(observer string, before, next *entry) {
 	}
 	m.reports[observer] = next
 	m.reopen(next.addresses)
+	index := m.indexOf(next)
 	for _, address := range next.addresses {
-		if m.doubted[address] > 0 {
+		if m.doubted[address] > 0 && !next.outside {
 			next.disputed++
 		}
-		i, _ := slices.BinarySearchFunc(m.observers[address], observer, byName)
-		m.observers[address] = slices.Insert(m.observers[address], i, next)
+		i, _ := slices.BinarySearchFunc(index[address], observer, byName)
+		index[address] = slices.Insert(index[address], i, next)
 	}
+}
+
+// indexOf returns where an observer is found by the addresses that it dials.
+func (m *Matrix) indexOf(e *entry) map[netip.Addr][]*entry {
+	if e.outside {
+		return m.outside
+	}
+	return m.observers
 }
 
 // touched returns the apps on which two successive reports of one observer

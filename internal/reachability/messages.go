@@ -1,6 +1,8 @@
 package reachability
 
 import (
+	"cmp"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
@@ -16,10 +18,16 @@ const (
 	unexpectedAnswer = "externalTrafficPolicy is Local and no pod of the app is on the node, yet it answers: " +
 		"something else listens on the port, or the policy is not enforced"
 
+	orTranslated = ", or the observers' dials are translated at tc (Calico eBPF)"
+
 	noObserver = "no other node has a fresh report about this one: " +
 		"see the agents, kubectl get pods --namespace exposedapp-system --output wide"
 
 	reachableFromSelfOnly = "the only node of the cluster answers itself; nobody else can confirm it"
+
+	socketBalancer = ": a socket load balancer on the observer (Cilium, Calico eBPF)"
+
+	wayToProof = "way out: the raw-probe component or an observer outside"
 
 	nextForApp = "check the app's logs, and spec.probe.path"
 )
@@ -61,4 +69,50 @@ func nextStep(reason, node string) string {
 		return "check that the app speaks HTTP on spec.app.containerPort"
 	}
 	return ""
+}
+
+// andThen adds what to do next, if there is anything.
+func andThen(text, next string) string {
+	if next == "" {
+		return text
+	}
+	return text + "; " + next
+}
+
+// maxNote bounds what is said of a node, in bytes.
+const maxNote = 256
+
+// translation tells where the dials went that were meant for a node, by the word of one
+// observer, and what could tell more.
+func (t *testimony) translation() string {
+	witness := &t.translated[0]
+	for i := range t.translated {
+		if t.translated[i].message != "" {
+			witness = &t.translated[i]
+			break
+		}
+	}
+	next := wayToProof
+	if len(t.outside.aside) > 0 {
+		next = forsaken(t.outside.aside)
+	}
+	elsewhere := cmp.Or(witness.message, "different places")
+	rest := andThen("'s dial of "+t.dialled.String()+" went to "+elsewhere+socketBalancer, next)
+	return shortened(witness.by.name, maxNote-len(rest)) + rest
+}
+
+// hosted tells whose own hosts have the address of a node as well.
+func (t *testimony) hosted() string {
+	return t.address + " is an address of these hosts as well, whose dials thus never leave them: " + list(t.hosts) +
+		"; give the Node an address of its own"
+}
+
+// shortened returns a name in so many bytes, of which some are left in any case. A
+// Node's name is of ASCII alone.
+func shortened(name string, limit int) string {
+	const mark = "…"
+	if limit = max(limit, 16); len(name) <= limit {
+		return name
+	}
+	return name[:limit-len(mark)] + mark
 }

@@ -9,15 +9,16 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// plain gives the verdict on a node of which all observers say that the app answers, or
-// that it does not where no pod could, and how long it holds if nothing is heard. It
+// plain gives the verdict on a node of which all observers say that the app answers, that
+// it does not where no pod could, or, where nobody reads more of it, that they cannot
+// tell for their dials are translated, and how long it holds if nothing is heard. It
 // says what judge would, at a fraction of the cost: on a large cluster nearly every
 // verdict is one of these.
 func (m *Matrix) plain(
 	app *subject, node *place, family corev1.IPFamily, unread unread, now time.Time,
 ) (verdict v1alpha1.NodeVerdict, holds time.Duration, ok bool) {
 	at := node.in(family)
-	if at == nil || len(m.alive) == 1 || excuse(app, node, family) != "" {
+	if at == nil || len(m.alive) == 1 || len(m.outside[at.address]) > 0 || excuse(app, node, family) != "" {
 		return verdict, 0, false
 	}
 	agreed := m.agreement(node.Name, at)
@@ -35,13 +36,18 @@ func (m *Matrix) plain(
 		}
 	case !app.Endpoints.servedIn(family) && agreed.reaches(app):
 		// Until then a word on the node may be older than the last change of the endpoints.
-		if holds = app.moved.Add(agreed.cycleFor(app, m.observers[at.address])).Sub(now); holds <= 0 {
+		if holds = app.moved.Add(agreed.cycleFor(app, at.address, m.observers[at.address])).Sub(now); holds <= 0 {
 			return verdict, 0, false
 		}
 		verdict.State = v1alpha1.NodeUnknown
 		verdict.Reason, verdict.Message = v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
 		if !unread.unreachable {
 			verdict.Observers = m.allOf(agreed.observers)
+		}
+	case unread.rest && agreed.translates(app):
+		verdict.State, verdict.Reason = v1alpha1.NodeUnknown, v1alpha1.ReasonTranslatedAtSource
+		if !app.Endpoints.ReadyIn(family) {
+			verdict.Reason, verdict.Message = v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
 		}
 	default:
 		return verdict, 0, false

@@ -28,6 +28,11 @@ func TestPlainSaysWhatJudgeSays(t *testing.T) {
 	refused.Failures = []v1alpha1.ProbeFailure{{
 		Reason: "ConnectionRefused", Message: "raw error", NodePorts: "31000", Addresses: everybody.Addresses,
 	}}
+	translated, hosted := everybody, everybody
+	translated.Pending = []v1alpha1.PendingProbes{{
+		Reason: "TranslatedAtSource", TranslatedTo: "10.244.1.7:9898", NodePorts: "31000", Addresses: everybody.Addresses,
+	}}
+	hosted.Pending = []v1alpha1.PendingProbes{{Reason: "OwnAddress", NodePorts: "31000", Addresses: everybody.Addresses}}
 	all := func(says ...v1alpha1.NodeReachabilityStatus) []v1alpha1.NodeReachabilityStatus { return says }
 	serving := Endpoints{{Family: corev1.IPv4Protocol, Node: "a", Ready: true}}
 	ending := Endpoints{{Family: corev1.IPv4Protocol, Node: "a"}}
@@ -37,24 +42,41 @@ func TestPlainSaysWhatJudgeSays(t *testing.T) {
 		endpoints Endpoints
 		age       time.Duration
 		plain     bool
-		// brief is whether it is plain where nobody reads who says so.
+		// brief is whether it is plain where nobody reads who says so of an unreachable
+		// node.
 		brief bool
+		// unknown is whether it is plain where nobody reads that of an unknown one, and
+		// outside what an observer out of the cluster says.
+		unknown bool
+		outside *v1alpha1.NodeReachabilityStatus
 	}{
-		"all answer":                   {all(everybody), serving, time.Hour, true, true},
-		"so they do from the first":    {all(everybody), serving, 0, true, true},
-		"all answer for one that ends": {all(everybody), ending, time.Hour, true, true},
-		"all answer for no pod":        {all(everybody), nil, time.Hour, false, false},
-		"they may have before it went": {all(everybody), nil, time.Second, true, true},
-		"nobody has a word yet":        {all(nobody), serving, time.Second, false, false},
-		"nobody is answered":           {all(refused), serving, time.Hour, false, false},
-		"nobody is, for want of a pod": {all(refused), nil, time.Hour, true, true},
-		"nor by a pod that ends":       {all(refused), ending, time.Hour, true, true},
-		"the last pod has just gone":   {all(refused), nil, time.Second, false, false},
-		"some are answered":            {all(everybody, refused), serving, time.Hour, false, false},
-		"some are, by no pod":          {all(everybody, refused), nil, time.Hour, false, true},
-		"no word, or none by no pod":   {all(nobody, refused), nil, time.Hour, false, true},
-		"some just are, by no pod":     {all(everybody, refused), nil, time.Second, false, false},
-		"some have no word yet":        {all(everybody, nobody), serving, time.Hour, false, false},
+		"all answer":                   {says: all(everybody), endpoints: serving, age: time.Hour, plain: true, brief: true},
+		"so they do from the first":    {says: all(everybody), endpoints: serving, plain: true, brief: true},
+		"all answer for one that ends": {says: all(everybody), endpoints: ending, age: time.Hour, plain: true, brief: true},
+		"all answer for no pod":        {says: all(everybody), age: time.Hour},
+		"they may have before it went": {says: all(everybody), age: time.Second, plain: true, brief: true},
+		"nobody has a word yet":        {says: all(nobody), endpoints: serving, age: time.Second},
+		"nobody is answered":           {says: all(refused), endpoints: serving, age: time.Hour},
+		"nobody is, for want of a pod": {says: all(refused), age: time.Hour, plain: true, brief: true},
+		"nor by a pod that ends":       {says: all(refused), endpoints: ending, age: time.Hour, plain: true, brief: true},
+		"the last pod has just gone":   {says: all(refused), age: time.Second},
+		"some are answered":            {says: all(everybody, refused), endpoints: serving, age: time.Hour},
+		"some are, by no pod":          {says: all(everybody, refused), age: time.Hour, brief: true},
+		"no word, or none by no pod":   {says: all(nobody, refused), age: time.Hour, brief: true},
+		"some just are, by no pod":     {says: all(everybody, refused), age: time.Second},
+		"some have no word yet":        {says: all(everybody, nobody), endpoints: serving, age: time.Hour},
+		"all dials are translated":     {says: all(translated), endpoints: serving, age: time.Hour, unknown: true},
+		"so they are from the first":   {says: all(translated), endpoints: serving, unknown: true},
+		"they are, with no pod":        {says: all(translated), age: time.Hour, unknown: true},
+		"some are":                     {says: all(everybody, translated), endpoints: serving, age: time.Hour},
+		"some are, others fail":        {says: all(refused, translated), endpoints: serving, age: time.Hour},
+		"the same, with no pod":        {says: all(refused, translated), age: time.Hour, brief: true},
+		"some are, others wait":        {says: all(nobody, translated), endpoints: serving, age: time.Hour},
+		"it is everybody's own":        {says: all(hosted), endpoints: serving, age: time.Hour},
+		"it is that of some":           {says: all(everybody, hosted), endpoints: serving, age: time.Hour},
+		"outside as well":              {says: all(everybody), endpoints: serving, age: time.Hour, outside: &everybody},
+		"but not outside":              {says: all(everybody), endpoints: serving, age: time.Hour, outside: &refused},
+		"outside alone":                {says: all(translated), endpoints: serving, age: time.Hour, outside: &everybody},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -66,8 +88,17 @@ func TestPlainSaysWhatJudgeSays(t *testing.T) {
 			for i, observer := range []string{"a", "b", "c", "d", "gone"} {
 				_, err := m.Report(&v1alpha1.NodeReachability{
 					ObjectMeta: metav1.ObjectMeta{Name: observer},
-					Spec:       v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: 10, ClusterSize: 16},
+					Spec:       specOfAll(),
 					Status:     c.says[i%len(c.says)],
+				}, now)
+				g.Expect(err).NotTo(HaveOccurred())
+			}
+			if c.outside != nil {
+				_, err := m.Report(&v1alpha1.NodeReachability{
+					ObjectMeta: metav1.ObjectMeta{
+						Name: "lab", Labels: map[string]string{v1alpha1.VantageLabel: v1alpha1.VantageOutside},
+					},
+					Spec: specOfAll(), Status: *c.outside,
 				}, now)
 				g.Expect(err).NotTo(HaveOccurred())
 			}
@@ -77,9 +108,9 @@ func TestPlainSaysWhatJudgeSays(t *testing.T) {
 				Endpoints: c.endpoints,
 			}, now.Add(-c.age))
 			for i := range m.nodes {
-				for _, unread := range []unread{{}, {unreachable: true, rest: true}} {
+				for _, unread := range []unread{{}, {rest: true}, {unreachable: true, rest: true}} {
 					plain, lasts, ok := m.plain(app, &m.nodes[i], corev1.IPv4Protocol, unread, now)
-					g.Expect(ok).To(Equal(c.plain || c.brief && unread.unreachable))
+					g.Expect(ok).To(Equal(c.plain || c.brief && unread.unreachable || c.unknown && unread.rest))
 					if !ok {
 						continue
 					}
@@ -95,6 +126,17 @@ func TestPlainSaysWhatJudgeSays(t *testing.T) {
 			}
 		})
 	}
+}
+
+// specOfAll has an observer dial all nodes of the tests.
+func specOfAll() v1alpha1.NodeReachabilitySpec {
+	spec := v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: 10, ClusterSize: 16}
+	for i, name := range []string{"a", "b", "c", "d", "e"} {
+		spec.Targets = append(spec.Targets, v1alpha1.Target{
+			Node: name, Addresses: []string{at(byte(i + 1))[corev1.IPv4Protocol].String()},
+		})
+	}
+	return spec
 }
 
 func at(i byte) map[corev1.IPFamily]netip.Addr {
@@ -125,7 +167,7 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 	for range 5000 {
 		now = now.Add(time.Second)
 		observer := nodes[chance.IntN(len(nodes))].Name
-		switch chance.IntN(20) {
+		switch chance.IntN(21) {
 		case 0:
 			m.Know(nodes[:2+chance.IntN(len(nodes)-1)])
 		case 1:
@@ -133,6 +175,12 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 		case 2:
 			now = now.Add(time.Duration(chance.IntN(30)) * time.Second)
 			m.Expire(now)
+		case 3:
+			// One out of the cluster has no part in it.
+			report := anyReport(chance, "lab", now)
+			report.Labels = map[string]string{v1alpha1.VantageLabel: v1alpha1.VantageOutside}
+			_, err := m.Report(report, now)
+			g.Expect(err).NotTo(HaveOccurred())
 		default:
 			_, err := m.Report(anyReport(chance, observer, now), now)
 			g.Expect(err).NotTo(HaveOccurred())
@@ -140,17 +188,18 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 		for i := range m.nodes {
 			address := m.nodes[i].Addresses[corev1.IPv4Protocol]
 			agreement := m.agreement(m.nodes[i].Name, m.sites[address])
-			said := [3]int{}
+			said := [ownHost + 1]int{}
 			for _, entry := range m.observers[address] {
 				if !entry.alive || entry.stale || entry.name == m.nodes[i].Name {
 					continue
 				}
 				said[entry.about(address, app)]++
 			}
-			all := said[silent] + said[reached] + said[failed]
+			all := said[silent] + said[reached] + said[failed] + said[translated] + said[ownHost]
 			g.Expect(agreement.observers).To(BeElementOf(0, all))
 			g.Expect(agreement.reaches(app)).To(Equal(all > 0 && said[reached] == all))
 			g.Expect(agreement.fails(app)).To(Equal(all > 0 && said[failed] == all))
+			g.Expect(agreement.translates(app)).To(Equal(all > 0 && said[translated] == all))
 			if agreement.disputes(app) {
 				disputes++
 				g.Expect(said[failed]).To(And(BeNumerically(">", 0), BeNumerically("<", all)))
@@ -160,6 +209,8 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 				seen[reached]++
 			case agreement.fails(app):
 				seen[failed]++
+			case agreement.translates(app):
+				seen[translated]++
 			default:
 				seen[silent]++
 			}
@@ -173,7 +224,9 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 			disputed := slices.DeleteFunc(slices.Clone(entry.addresses), func(address netip.Addr) bool {
 				return m.doubted[address] == 0
 			})
-			g.Expect(entry.disputed).To(Equal(len(disputed)))
+			if !entry.outside {
+				g.Expect(entry.disputed).To(Equal(len(disputed)))
+			}
 			if !entry.standing.examined {
 				continue
 			}
@@ -188,7 +241,7 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 	g.Expect(remembered).To(BeNumerically(">", 2))
 	g.Expect(disputes).To(BeNumerically(">", 100))
 	g.Expect(isolated).To(BeNumerically(">", 100))
-	for _, said := range []word{silent, reached, failed} {
+	for _, said := range []word{silent, reached, failed, translated} {
 		g.Expect(seen[said]).To(BeNumerically(">", 100))
 	}
 }
@@ -199,7 +252,7 @@ func anyReport(chance *rand.Rand, observer string, now time.Time) *v1alpha1.Node
 		RenewTime: new(metav1.NewMicroTime(now)), ServicesResourceVersion: "7",
 		Addresses: []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"}[chance.IntN(2):], NodePorts: "31000",
 	}
-	switch chance.IntN(20) {
+	switch chance.IntN(22) {
 	case 0:
 		status.NodePorts = "31000-31001"
 	case 1:
@@ -214,10 +267,17 @@ func anyReport(chance *rand.Rand, observer string, now time.Time) *v1alpha1.Node
 		status.Failures = []v1alpha1.ProbeFailure{{Reason: "Timeout", NodePorts: "31000", Addresses: status.Addresses}}
 	case 9:
 		status.Pending = []v1alpha1.PendingProbes{{NodePorts: "31000", Addresses: status.Addresses[1:2]}}
+	case 10:
+		status.Pending = []v1alpha1.PendingProbes{{Reason: "OwnAddress", NodePorts: "31000", Addresses: status.Addresses[1:2]}}
+	case 11, 12, 13:
+		status.Pending = []v1alpha1.PendingProbes{
+			{Reason: "TranslatedAtSource", NodePorts: "31000", Addresses: status.Addresses},
+			{NodePorts: "31000", Addresses: status.Addresses[:chance.IntN(2)]},
+		}
 	}
 	return &v1alpha1.NodeReachability{
 		ObjectMeta: metav1.ObjectMeta{Name: observer},
-		Spec:       v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: 10, ClusterSize: 16},
+		Spec:       specOfAll(),
 		Status:     status,
 	}
 }

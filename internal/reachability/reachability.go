@@ -8,12 +8,18 @@
 //   - A report speaks of the Services that it knew. What it says of a node port
 //     counts only for the Service that it covers, never for a later one on the
 //     same port.
+//   - A dial that the observer's own kernel takes elsewhere is no word about the node,
+//     nor is one of an address of the observer's own host.
+//   - What observers out of the cluster say is held against what those in it say, and
+//     stands in for it where there is nothing.
+//   - A report speaks of the addresses that its observer was given, and of nothing else.
 //   - A report that is not renewed for three heartbeats is stale and says
 //     nothing.
 //   - Where observers disagree, they are asked to look again: only words newer
 //     than the disagreement are held against each other.
 //   - An observer that reaches no other node, where others do, is itself the
-//     problem: its word is set aside, and it is named.
+//     problem: its word is set aside, and it is named. That is the exception: where
+//     it is not the minority, it is not made.
 //   - Where nobody can tell, the verdict is Unknown, and says why.
 //
 // The package makes no call and reads no clock.

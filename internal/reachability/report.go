@@ -19,7 +19,16 @@ const (
 	silent word = iota
 	reached
 	failed
+	// translated: the observer's own kernel takes its dials elsewhere, so that neither
+	// their success nor their failure is a word on the node.
+	translated
+	// ownHost: the address is one of the observer's own host, which it cannot observe.
+	ownHost
 )
+
+// maxText is how much text a report may have in all. Agents write half of that at most,
+// and what is longer is not even parsed.
+const maxText = 16 << 10
 
 // Report is a NodeReachability that was read, with what the operator keeps of it. As
 // text, the reports of thousands of agents would be most of what it has in memory.
@@ -35,7 +44,7 @@ type Report struct {
 // Read reads a NodeReachability, which is the Report's from then on. One that cannot be
 // read says nothing; Err tells why.
 func Read(object *v1alpha1.NodeReachability) *Report {
-	said, err := decode(&object.Status)
+	said, err := decode(object)
 	if err != nil {
 		return Unreadable(object, err)
 	}
@@ -61,13 +70,15 @@ func (r *Report) DeepCopyObject() runtime.Object {
 type report struct {
 	// version is the resourceVersion of the Services that the report covers.
 	version string
-	// recheckRound is the newest request to look again that it answers.
+	// recheckRound is the newest request to look again that it answers, of those that
+	// the observer was asked.
 	recheckRound int64
-	// addresses are those that the observer dials, ascending.
+	// addresses are those that the observer dials, of those that it was given, ascending.
 	addresses []netip.Addr
 	nodePorts nodeport.Set
 	failures  []exception
-	pending   []exception
+	// pending are the pairs without a word, those last of which the dials are translated.
+	pending []exception
 	// shut are the addresses at which no node port answered. Much needs no second
 	// look there, when a whole cluster fails.
 	shut []netip.Addr
@@ -75,6 +86,8 @@ type report struct {
 
 // exception is a set of node ports that were not reached on some addresses.
 type exception struct {
+	// said is what that means.
+	said      word
 	reason    string
 	message   string
 	evidence  v1alpha1.Evidence
@@ -82,44 +95,113 @@ type exception struct {
 	addresses []netip.Addr
 }
 
-// decode reads a report. It fails on text that no agent writes: a report that
-// cannot be read in full says nothing.
-func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
-	decoded := &report{
-		version:      status.ServicesResourceVersion,
-		recheckRound: status.RecheckRound,
+// decode reads the report of an observer, as far as that may speak: of the addresses that
+// it was given, and of the rounds that it was asked. It fails on text that no agent writes:
+// a report that cannot be read in full says nothing.
+func decode(object *v1alpha1.NodeReachability) (*report, error) {
+	status := &object.Status
+	if length := textOf(status); length > maxText {
+		return nil, fmt.Errorf("status: it has %d characters of text, more than %d", length, maxText)
 	}
-	addresses, err := parseAddresses(status.Addresses)
-	if err != nil {
+	decoded := &report{version: status.ServicesResourceVersion}
+	if asked := object.Spec.Recheck; asked != nil {
+		decoded.recheckRound = min(status.RecheckRound, asked.Round)
+	}
+	given := given(object)
+	var err error
+	if decoded.addresses, err = parseAddresses(status.Addresses); err != nil {
 		return nil, fmt.Errorf("status.addresses: %w", err)
 	}
-	slices.SortFunc(addresses, netip.Addr.Compare)
-	decoded.addresses = slices.Compact(addresses)
+	decoded.addresses = common(decoded.addresses, given)
 	if decoded.nodePorts, err = nodeport.Parse(status.NodePorts); err != nil {
 		return nil, fmt.Errorf("status.nodePorts: %w", err)
 	}
-	decoded.failures = slices.Grow(decoded.failures, len(status.Failures))
-	for i, failure := range status.Failures {
+	if decoded.failures, err = decodeFailures(status.Failures, given); err != nil {
+		return nil, err
+	}
+	if decoded.pending, err = decodePending(status.Pending, given); err != nil {
+		return nil, err
+	}
+	decoded.shut = shut(decoded)
+	return decoded, nil
+}
+
+func decodeFailures(failures []v1alpha1.ProbeFailure, given []netip.Addr) ([]exception, error) {
+	decoded := make([]exception, 0, len(failures))
+	for i := range failures {
+		failure := &failures[i]
 		entry, err := decodeException(failure.NodePorts, failure.Addresses)
 		if err != nil {
 			return nil, fmt.Errorf("status.failures[%d]: %w", i, err)
 		}
-		entry.reason, entry.message = failure.Reason, failure.Message
-		if failure.Evidence != nil {
-			entry.evidence = *failure.Evidence
-		}
-		decoded.failures = append(decoded.failures, entry)
+		entry.said, entry.reason, entry.message = failed, knownReason(failure.Reason), clean(failure.Message)
+		entry.evidence = knownEvidence(failure.Evidence)
+		decoded = appendWithin(decoded, entry, given)
 	}
-	decoded.pending = slices.Grow(decoded.pending, len(status.Pending))
-	for i, pending := range status.Pending {
-		entry, err := decodeException(pending.NodePorts, pending.Addresses)
+	return decoded, nil
+}
+
+func decodePending(pending []v1alpha1.PendingProbes, given []netip.Addr) ([]exception, error) {
+	decoded := make([]exception, 0, len(pending))
+	for i := range pending {
+		entry, err := decodeException(pending[i].NodePorts, pending[i].Addresses)
 		if err != nil {
 			return nil, fmt.Errorf("status.pending[%d]: %w", i, err)
 		}
-		decoded.pending = append(decoded.pending, entry)
+		switch pending[i].Reason {
+		case v1alpha1.ReasonTranslatedAtSource:
+			entry.said, entry.message = translated, knownPlace(pending[i].TranslatedTo)
+		case v1alpha1.PendingOwnAddress:
+			entry.said = ownHost
+		}
+		decoded = appendWithin(decoded, entry, given)
 	}
-	decoded.shut = shut(decoded)
+	slices.SortStableFunc(decoded, func(a, b exception) int {
+		switch {
+		case a.said == b.said || a.said != translated && b.said != translated:
+			return 0
+		case a.said == translated:
+			return 1
+		}
+		return -1
+	})
 	return decoded, nil
+}
+
+// appendWithin appends an exception as far as it is about addresses that the observer was
+// given.
+func appendWithin(all []exception, one exception, given []netip.Addr) []exception {
+	one.addresses = common(one.addresses, given)
+	if len(one.addresses) == 0 || one.nodePorts.IsEmpty() {
+		return all
+	}
+	return append(all, one)
+}
+
+// given returns the addresses that an observer was given to dial, ascending. What it says
+// of others nobody asked it, and nobody believes.
+func given(object *v1alpha1.NodeReachability) []netip.Addr {
+	addresses := make([]netip.Addr, 0, len(object.Spec.Targets))
+	for i := range object.Spec.Targets {
+		for _, text := range object.Spec.Targets[i].Addresses {
+			if address, err := netip.ParseAddr(text); err == nil {
+				addresses = append(addresses, address)
+			}
+		}
+	}
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	return slices.Compact(addresses)
+}
+
+// common returns the addresses that were given, ascending and each once. It takes their
+// room.
+func common(addresses, given []netip.Addr) []netip.Addr {
+	addresses = slices.DeleteFunc(addresses, func(address netip.Addr) bool {
+		_, found := slices.BinarySearchFunc(given, address, netip.Addr.Compare)
+		return !found
+	})
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	return slices.Compact(addresses)
 }
 
 // shut returns the addresses at which no node port of a report answered. Most often
@@ -127,7 +209,7 @@ func decode(status *v1alpha1.NodeReachabilityStatus) (*report, error) {
 func shut(r *report) []netip.Addr {
 	var closed []netip.Addr
 	for _, address := range r.addresses {
-		if reached, _ := r.outcome(address); reached.IsEmpty() && !r.nodePorts.IsEmpty() {
+		if reached, _, _ := r.outcome(address); reached.IsEmpty() && !r.nodePorts.IsEmpty() {
 			closed = append(closed, address)
 		}
 	}
@@ -169,7 +251,7 @@ func (e *exception) covers(address netip.Addr, nodePort int32) bool {
 }
 
 func (e *exception) equal(other *exception) bool {
-	return e.reason == other.reason && e.message == other.message && e.evidence == other.evidence &&
+	return e.said == other.said && e.reason == other.reason && e.message == other.message && e.evidence == other.evidence &&
 		e.nodePorts.Equal(other.nodePorts) && slices.Equal(e.addresses, other.addresses)
 }
 

@@ -12,13 +12,17 @@ import (
 // to be the problem. With one, it may as well be what is between the two.
 const enough = 2
 
+// census counts the observers in the cluster that are fresh and have a word on other
+// nodes: those that reach any of them, and those that are cut off.
+type census struct{ reaching, cutOff int }
+
 // standing is whether an observer may be heard.
 type standing struct {
 	// examined is whether that was found out since anything that it depends on changed:
 	// the reports on the addresses that the observer dials, the doubts on these, an app.
 	examined bool
 	// isolated: it reaches no other node on any node port, while others claim to
-	// reach enough of them.
+	// reach enough of them. Of an observer out of the cluster the first half will do.
 	isolated bool
 	// contradicted: they looked again since, and still do.
 	contradicted bool
@@ -34,9 +38,88 @@ func (m *Matrix) standingOf(e *entry) standing {
 	return e.standing
 }
 
+// reach reports whether an observer reaches any other node, and whether it is cut off from
+// them, by its report alone.
+func (e *entry) reach() (reaching, cutOff bool) {
+	failing := 0
+	for _, address := range e.addresses {
+		switch {
+		case e.owns(address):
+		case !e.isShut(address):
+			return true, false
+		case !exceptedAt(e.failures, address).IsEmpty():
+			failing++
+		}
+	}
+	return false, failing >= enough
+}
+
+// exceptional reports whether observers that are cut off are the exception. Where they
+// are not fewer than those that reach anything, it is not they who are the problem.
+func (m *Matrix) exceptional() bool {
+	if m.census == nil {
+		m.census = &census{}
+		for _, entry := range m.reports {
+			switch {
+			case entry.outside || !entry.alive || entry.stale:
+			case entry.cutOff:
+				m.census.cutOff++
+			case entry.reaching:
+				m.census.reaching++
+			}
+		}
+	}
+	return m.census.cutOff < m.census.reaching
+}
+
+// sift takes the failures of those observers out that are themselves the problem, or that
+// may be until others have looked again: as long as they are the exception, in the cluster
+// and among those that observe the node, its own agent included.
+func (m *Matrix) sift(words *testimony, open *doubt, now time.Time) {
+	var aside []string
+	suspects, holds := 0, time.Duration(0)
+	for i := range words.failed {
+		failure := &words.failed[i]
+		if open == nil && failure.by.disputed < enough {
+			// Nobody contradicts it. To find out more takes a look at all apps.
+			continue
+		}
+		standing := m.standingOf(failure.by)
+		left := time.Duration(0)
+		if open != nil {
+			left = open.began.Add(failure.by.hearing()).Sub(now)
+		}
+		switch {
+		case standing.isolated && standing.contradicted:
+			aside = append(aside, failure.by.name)
+		case standing.isolated && left > 0 && (holds == 0 || left < holds):
+			holds = left
+		case !standing.isolated || left <= 0:
+			continue
+		}
+		failure.suspect = true
+		suspects++
+	}
+	votes := len(words.reached)
+	if words.assents {
+		votes++
+	}
+	if suspects == 0 || !m.exceptional() || len(words.reached) > 0 && suspects >= votes {
+		return
+	}
+	words.aside = aside
+	words.failed = slices.DeleteFunc(words.failed, func(failure statement) bool { return failure.suspect })
+	if holds > 0 {
+		words.wait(holds)
+	}
+}
+
 // reexamine has it found out anew which observers of an address may be heard.
 func (m *Matrix) reexamine(address netip.Addr) {
 	for _, entry := range m.observers[address] {
+		entry.standing = standing{}
+	}
+	for _, entry := range m.outside[address] {
 		entry.standing = standing{}
 	}
 }
@@ -59,6 +142,10 @@ func (m *Matrix) reconsider(address netip.Addr) {
 }
 
 func (m *Matrix) examine(e *entry) standing {
+	if e.outside {
+		reaches := func(address netip.Addr) bool { return !e.isShut(address) && m.reaches(e, address) }
+		return standing{isolated: !slices.ContainsFunc(e.addresses, reaches)}
+	}
 	var contested []netip.Addr
 	for _, address := range e.addresses {
 		switch {

@@ -12,8 +12,9 @@ import (
 
 // testimony is what the observers of one node say of one app.
 type testimony struct {
-	// address is that of the node, in writing.
+	// address is that of the node, in writing, and dialled where it should answer.
 	address string
+	dialled netip.AddrPort
 	// unread is what nobody reads of it.
 	unread unread
 	// reached are the observers that got an answer, confirmed those of them
@@ -23,9 +24,16 @@ type testimony struct {
 	// silent are the observers that have a fresh report, but no word on the app
 	// as it is now.
 	silent []string
+	// translated are the observers whose own kernels take their dials elsewhere, and
+	// hosts those on whose own hosts the address is as well. Neither have a word on the
+	// node.
+	translated []statement
+	hosts      []string
 	// aside are the observers that got no answer and reach no other node
 	// either, where others do. While that is being found out, they are nowhere.
 	aside []string
+	// outside is what those say that are out of the cluster.
+	outside hearsay
 	// sure is set where a failure is newer than the words of those confirmed, of
 	// which there is one at least.
 	sure bool
@@ -41,6 +49,8 @@ type testimony struct {
 	// it is fresh, what the others say may be older.
 	itself word
 	fresh  time.Duration
+	// assents is whether the node's own agent is there, and says nothing against it.
+	assents bool
 	// others tells whether an observer reaches the node on other node ports. It is nil
 	// where nobody reads what is behind a failure.
 	others func(observer string) word
@@ -50,11 +60,13 @@ type testimony struct {
 	holds time.Duration
 }
 
-// statement is one observer's failure.
+// statement is what one observer says beside that it did not reach the node.
 type statement struct {
 	by *entry
 	*exception
 	since time.Time
+	// suspect is set where the observer may be the problem.
+	suspect bool
 }
 
 // unread is of what verdicts nobody reads who says so: of an unreachable node, and of the
@@ -76,34 +88,19 @@ func (m *Matrix) words(
 	words := testimony{
 		unread:  unread,
 		reached: m.heard.reached[:0], failed: m.heard.failed[:0], silent: m.heard.silent[:0],
-		selfOnly: len(m.alive) == 1, excuse: excuse(app, node, family),
+		translated: m.heard.translated[:0],
+		selfOnly:   len(m.alive) == 1, excuse: excuse(app, node, family),
 	}
 	at := node.in(family)
 	if at == nil {
 		return words
 	}
 	address := at.address
-	words.address = at.text
+	words.address, words.dialled = at.text, netip.AddrPortFrom(address, uint16(app.Service.NodePort))
 	for _, entry := range m.observers[address] {
-		observer, seen := entry.name, entry.viewFor(app)
-		said, failure := seen.about(address)
-		if observer == node.Name {
-			words.itself = said
-			words.fresh = max(entry.changed.Add(seen.cycle).Sub(now), 0)
-		}
-		if !entry.alive || entry.stale || (observer == node.Name) != words.selfOnly {
-			continue
-		}
-		words.cycle = max(words.cycle, seen.cycle)
-		switch said {
-		case reached:
-			words.reached = append(words.reached, observer)
-		case failed:
-			words.failed = append(words.failed, statement{by: entry, exception: failure})
-		case silent:
-			words.silent = append(words.silent, observer)
-		}
+		m.hear(&words, entry, app, node.Name, address, now)
 	}
+	m.listen(&words, app, address)
 	words.podless = words.excuse == "" && !app.Endpoints.ReadyIn(family)
 	if words.podless {
 		// It does not matter who gets an answer, nor since when.
@@ -115,6 +112,40 @@ func (m *Matrix) words(
 	return words
 }
 
+// hear adds what an observer in the cluster says of an app at an address of a node.
+func (m *Matrix) hear(
+	words *testimony, entry *entry, app *subject, node string, address netip.Addr, now time.Time,
+) {
+	observer, seen := entry.name, entry.viewFor(app)
+	said, beside := seen.about(address)
+	if observer == node {
+		if said == reached || said == failed {
+			words.itself = said
+		}
+		words.assents = entry.alive && !entry.stale && said != failed
+		words.fresh = max(entry.changed.Add(seen.cycle).Sub(now), 0)
+	}
+	switch {
+	case !entry.alive || entry.stale || (observer == node) != words.selfOnly:
+		return
+	case said == ownHost || observer != node && entry.owns(address):
+		words.hosts = append(words.hosts, observer)
+		return
+	case said == translated:
+		words.translated = append(words.translated, statement{by: entry, exception: beside})
+		return
+	}
+	words.cycle = max(words.cycle, seen.cycle)
+	switch said {
+	case reached:
+		words.reached = append(words.reached, observer)
+	case failed:
+		words.failed = append(words.failed, statement{by: entry, exception: beside})
+	default:
+		words.silent = append(words.silent, observer)
+	}
+}
+
 // weigh holds the words against each other: which are newer than their
 // contradiction, and which observers may be heard at all.
 func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now time.Time) {
@@ -123,26 +154,9 @@ func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now t
 	} else {
 		m.closeDoubt(app, address)
 	}
-	open := app.doubts[address]
-	words.failed = slices.DeleteFunc(words.failed, func(failure statement) bool {
-		if words.selfOnly || open == nil && failure.by.disputed < enough {
-			// Nobody contradicts it. To find out more takes a look at all apps.
-			return false
-		}
-		standing := m.standingOf(failure.by)
-		if standing.isolated && standing.contradicted {
-			words.aside = append(words.aside, failure.by.name)
-			return true
-		}
-		if !standing.isolated || open == nil {
-			return false
-		}
-		left := open.began.Add(failure.by.hearing()).Sub(now)
-		if left > 0 {
-			words.wait(left)
-		}
-		return left > 0
-	})
+	if !words.selfOnly {
+		m.sift(words, app.doubts[address], now)
+	}
 	if words.fresh > 0 && len(words.failed) > 0 {
 		words.wait(words.fresh)
 	}
@@ -222,9 +236,21 @@ func (t *testimony) blame() string {
 	if t.podless {
 		return noReadyEndpoints
 	}
+	return blame(t.failed)
+}
+
+// complaints does so with those in the cluster and out of it.
+func (t *testimony) complaints() string {
+	if t.podless {
+		return noReadyEndpoints
+	}
+	return blame(slices.Concat(t.failed, t.outside.failed))
+}
+
+func blame(failures []statement) string {
 	byError := make(map[string][]string)
 	var order []string
-	for _, failure := range t.failed {
+	for _, failure := range failures {
 		text := failure.reason + ": " + failure.message
 		if byError[text] == nil {
 			order = append(order, text)

@@ -76,15 +76,19 @@ func judge(
 	if heard := len(words.reached) + len(words.failed) + len(words.silent); heard > 0 && !words.unread.unreachable {
 		verdict.Observers = fraction(len(words.reached), heard)
 	}
-	if holds := conclude(&verdict, words, now.Sub(app.lastChange(node))); holds > 0 {
+	if !words.unread.unreachable {
+		verdict.Outside = words.outside.count()
+	}
+	words.heed()
+	if holds := conclude(&verdict, &words, now.Sub(app.lastChange(node))); holds > 0 {
 		words.wait(holds)
 	}
 
 	settled := words.settled(app.moved.Add(words.cycle).Sub(now))
 	if words.excuse != "" {
-		pardon(&verdict, words)
+		pardon(&verdict, &words)
 		if serves, _ := app.Endpoints.on(node.Name, family); words.excuse == v1alpha1.ReasonNoLocalEndpoint && !serves {
-			disclose(&verdict, settled)
+			disclose(&verdict, &words, settled)
 		}
 	} else {
 		attribute(&verdict, app.Endpoints, settled)
@@ -94,7 +98,7 @@ func judge(
 
 // pardon tells that a node is not expected to answer, and what was found all the
 // same.
-func pardon(verdict *v1alpha1.NodeVerdict, words testimony) {
+func pardon(verdict *v1alpha1.NodeVerdict, words *testimony) {
 	verdict.Expected = false
 	verdict.Reason, verdict.Message = words.excuse, excused(words.excuse, verdict.Family)
 	if len(words.failed) > 0 && words.excuse != v1alpha1.ReasonNoLocalEndpoint {
@@ -103,9 +107,13 @@ func pardon(verdict *v1alpha1.NodeVerdict, words testimony) {
 }
 
 // disclose tells of a node that should drop what comes, and answers.
-func disclose(verdict *v1alpha1.NodeVerdict, settled func() bool) {
-	if verdict.State == v1alpha1.NodeReachable && settled() {
-		verdict.Reason, verdict.Message = v1alpha1.ReasonUnexpectedAnswer, unexpectedAnswer
+func disclose(verdict *v1alpha1.NodeVerdict, words *testimony, settled func() bool) {
+	if verdict.State != v1alpha1.NodeReachable || !settled() {
+		return
+	}
+	verdict.Reason, verdict.Message = v1alpha1.ReasonUnexpectedAnswer, unexpectedAnswer
+	if len(words.silent) == 0 && !words.outside.vouches {
+		verdict.Message += orTranslated
 	}
 }
 
@@ -128,41 +136,60 @@ func attribute(verdict *v1alpha1.NodeVerdict, endpoints Endpoints, settled func(
 
 // conclude turns the words on a node into its state. quiet is the time since
 // anything about the app or the node changed.
-func conclude(verdict *v1alpha1.NodeVerdict, words testimony, quiet time.Duration) time.Duration {
+func conclude(verdict *v1alpha1.NodeVerdict, words *testimony, quiet time.Duration) time.Duration {
 	is := func(state v1alpha1.NodeState, reason, message string) {
 		verdict.State, verdict.Reason, verdict.Message = state, reason, message
 	}
+	unknown := func(reason string, message func() string) {
+		is(v1alpha1.NodeUnknown, reason, words.told(message))
+	}
+	complete := len(words.silent) == 0 || quiet >= grace
 	switch {
-	case len(words.failed) > 0 && quiet < settle:
-		is(v1alpha1.NodeUnknown, v1alpha1.ReasonPending, words.told(func() string { return "not yet: " + words.blame() }))
+	case len(words.failed)+len(words.outside.failed) > 0 && quiet < settle:
+		unknown(v1alpha1.ReasonPending, func() string { return "not yet: " + words.complaints() })
 		return settle - quiet
 	case len(words.failed) > 0:
 		reason, message := words.cause(verdict.Node)
 		is(v1alpha1.NodeUnreachable, reason, message)
-		return 0
-	case len(words.reached) > 0 && (len(words.silent) == 0 || quiet >= grace):
-		verdict.State = v1alpha1.NodeReachable
-		switch {
-		case words.selfOnly:
-			is(v1alpha1.NodeReachable, v1alpha1.ReasonReachableFromSelfOnly, reachableFromSelfOnly)
-		case len(words.aside) > 0:
-			is(v1alpha1.NodeReachable, v1alpha1.ReasonSuspectObserver, setAside(words.aside))
-		}
-		return 0
+	case len(words.outside.failed) > 0:
+		is(v1alpha1.NodeUnreachable, v1alpha1.ReasonOutsideUnreachable, words.refusal(verdict.Node))
+	case len(words.reached) > 0 && complete:
+		reason, message := words.reservation()
+		is(v1alpha1.NodeReachable, reason, message)
+	case len(words.translated) > 0 && complete:
+		unknown(v1alpha1.ReasonTranslatedAtSource, words.translation)
+	case len(words.hosts) > 0 && len(words.silent) == 0:
+		unknown(v1alpha1.ReasonNoObserver, words.hosted)
 	case quiet < grace:
 		is(v1alpha1.NodeUnknown, v1alpha1.ReasonPending, "waiting for the first word of the observers")
 		return grace - quiet
 	case len(words.silent) > 0:
-		is(v1alpha1.NodeUnknown, v1alpha1.ReasonPending,
-			words.told(func() string { return "no result yet from " + list(words.silent) }))
-		return 0
+		unknown(v1alpha1.ReasonPending, func() string { return "no result yet from " + list(words.silent) })
 	case len(words.aside) > 0:
 		is(v1alpha1.NodeUnknown, v1alpha1.ReasonNoObserver, setAside(words.aside))
-		return 0
 	default:
 		is(v1alpha1.NodeUnknown, v1alpha1.ReasonNoObserver, noObserver)
-		return 0
 	}
+	return 0
+}
+
+// reservation returns the reason and the message that a node which answers carries all the
+// same: that nobody else confirms it, or who was not heard.
+func (t *testimony) reservation() (reason, message string) {
+	var parts []string
+	if len(t.aside) > 0 {
+		parts = append(parts, setAside(t.aside))
+	}
+	if len(t.outside.aside) > 0 {
+		parts = append(parts, forsaken(t.outside.aside))
+	}
+	switch message = strings.Join(parts, "; "); {
+	case t.selfOnly && len(t.outside.reached) == 0:
+		return v1alpha1.ReasonReachableFromSelfOnly, strings.Join(append([]string{reachableFromSelfOnly}, parts...), "; ")
+	case message != "":
+		return v1alpha1.ReasonSuspectObserver, message
+	}
+	return "", ""
 }
 
 // excuse returns why a node is not expected to answer, or nothing.
@@ -193,6 +220,9 @@ func (t *testimony) cause(node string) (reason, message string) {
 	if t.unread.unreachable {
 		return reason, ""
 	}
+	if t.outside.vouches {
+		return reason, andThen("not from "+t.blame()+", outside of the cluster", nextStep(reason, node))
+	}
 	parts := []string{"not from " + t.blame()}
 	if t.sure {
 		parts[0] = fmt.Sprintf("reached from %s, but %s", list(t.confirmed), parts[0])
@@ -204,8 +234,5 @@ func (t *testimony) cause(node string) (reason, message string) {
 	if likely == theApp {
 		next = nextForApp
 	}
-	if next != "" {
-		parts = append(parts, next)
-	}
-	return reason, strings.Join(parts, "; ")
+	return reason, andThen(strings.Join(parts, "; "), next)
 }

@@ -23,16 +23,19 @@ var (
 	web   = types.NamespacedName{Namespace: "shop", Name: "web"}
 )
 
+// verdictTest has the verdict on node a follow from what is known and reported.
+type verdictTest struct {
+	app     func(*reachability.App)
+	nodes   []reachability.Node
+	reports []*v1alpha1.NodeReachability
+	// at is the time since the start; an hour when it is zero.
+	at   time.Duration
+	want v1alpha1.NodeVerdict
+}
+
 func TestVerdict(t *testing.T) {
 	const refused = "ConnectionRefused"
-	tests := map[string]struct {
-		app     func(*reachability.App)
-		nodes   []reachability.Node
-		reports []*v1alpha1.NodeReachability
-		// at is the time since the start; an hour when it is zero.
-		at   time.Duration
-		want v1alpha1.NodeVerdict // of node a
-	}{
+	tests := map[string]verdictTest{
 		"a node that all others reach is reachable": {
 			reports: reports(answers("b"), answers("c")),
 			want:    v1alpha1.NodeVerdict{State: "Reachable", Expected: true, Observers: "2/2"},
@@ -174,40 +177,42 @@ func TestVerdict(t *testing.T) {
 		},
 	}
 	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			g := NewWithT(t)
-			now := later
-			if test.at != 0 {
-				now = start.Add(test.at)
-			}
-			app := webApp()
-			if test.app != nil {
-				test.app(&app)
-			}
-			nodes := test.nodes
-			if nodes == nil {
-				nodes = []reachability.Node{node("a"), node("b"), node("c")}
-			}
-			matrix := reachability.NewMatrix()
-			matrix.Observe(web, app, start)
-			for _, report := range test.reports {
-				_, err := matrix.Report(report, now)
-				g.Expect(err).NotTo(HaveOccurred())
-			}
-
-			matrix.Know(nodes)
-			verdicts, _ := matrix.AppendVerdicts(nil, web, now)
-
-			g.Expect(verdicts).To(HaveLen(len(nodes)))
-			got := verdicts[0]
-			got.Message = ""
-			test.want.Node, test.want.Family = "a", corev1.IPv4Protocol
-			if address, found := nodes[0].Addresses[corev1.IPv4Protocol]; found {
-				test.want.Address = address.String()
-			}
-			g.Expect(got).To(Equal(test.want))
-		})
+		t.Run(name, test.run)
 	}
+}
+
+func (test verdictTest) run(t *testing.T) {
+	g := NewWithT(t)
+	now := later
+	if test.at != 0 {
+		now = start.Add(test.at)
+	}
+	app := webApp()
+	if test.app != nil {
+		test.app(&app)
+	}
+	nodes := test.nodes
+	if nodes == nil {
+		nodes = []reachability.Node{node("a"), node("b"), node("c")}
+	}
+	matrix := reachability.NewMatrix()
+	matrix.Observe(web, app, start)
+	for _, report := range test.reports {
+		_, err := matrix.Report(report, now)
+		g.Expect(err).NotTo(HaveOccurred())
+	}
+
+	matrix.Know(nodes)
+	verdicts, _ := matrix.AppendVerdicts(nil, web, now)
+
+	g.Expect(verdicts).To(HaveLen(len(nodes)))
+	got := verdicts[0]
+	got.Message = ""
+	test.want.Node, test.want.Family = "a", corev1.IPv4Protocol
+	if address, found := nodes[0].Addresses[corev1.IPv4Protocol]; found {
+		test.want.Address = address.String()
+	}
+	g.Expect(got).To(Equal(test.want))
 }
 
 // Refusals and timeouts take turns where kube-proxy rejects, by a rate limit of
@@ -461,7 +466,7 @@ func answers(observer string) *v1alpha1.NodeReachability {
 		ObjectMeta: metav1.ObjectMeta{Name: observer},
 		Spec: v1alpha1.NodeReachabilitySpec{
 			HeartbeatSeconds: 10,
-			Targets:          []v1alpha1.Target{{Node: observer, Addresses: []string{addressOf(observer).String()}}},
+			Targets:          targets("a", "b", "c"),
 		},
 		Status: v1alpha1.NodeReachabilityStatus{
 			RenewTime:               &renew,
@@ -470,6 +475,14 @@ func answers(observer string) *v1alpha1.NodeReachability {
 			NodePorts:               "31000-31010",
 		},
 	}
+}
+
+// targets are the nodes that an observer is to dial.
+func targets(nodes ...string) (targets []v1alpha1.Target) {
+	for _, node := range nodes {
+		targets = append(targets, v1alpha1.Target{Node: node, Addresses: []string{addressOf(node).String()}})
+	}
+	return targets
 }
 
 // fails is the report of an observer that does not reach node a.

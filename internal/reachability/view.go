@@ -66,7 +66,7 @@ func (v *view) take(e *entry, app *subject) {
 }
 
 // about returns the observer's word on the app at one of the addresses that it dials,
-// and the failure where it is one.
+// and what it says beside it where it was not reached.
 func (v *view) about(address netip.Addr) (word, *exception) {
 	if !v.covered {
 		return silent, nil
@@ -78,7 +78,7 @@ func (v *view) about(address netip.Addr) (word, *exception) {
 	}
 	for _, pending := range v.pending {
 		if slices.Contains(pending.addresses, address) {
-			return silent, nil
+			return pending.said, pending
 		}
 	}
 	return reached, nil

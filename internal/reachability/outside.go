@@ -1,0 +1,96 @@
+package reachability
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// hearsay is what observers out of the cluster say of one app on one node. It is kept
+// apart from the words of those in the cluster: it takes part in none of their disputes.
+type hearsay struct {
+	reached []string
+	failed  []statement
+	// aside are those that reach no node at all, on any node port: they may have lost
+	// their network, or the cluster its own, and nobody can tell which.
+	aside []string
+	// cycle is the time by which every word is newer than a change.
+	cycle time.Duration
+	// vouches is set where their words stand in for those of the observers in the
+	// cluster, of which there are none.
+	vouches bool
+}
+
+// isOutside reports whether a report is that of an observer out of the cluster. One that
+// belongs to a Node is not, whatever its labels say.
+func isOutside(object *v1alpha1.NodeReachability) bool {
+	ofNode := func(owner metav1.OwnerReference) bool { return owner.Kind == "Node" }
+	return object.Labels[v1alpha1.VantageLabel] == v1alpha1.VantageOutside &&
+		!slices.ContainsFunc(object.OwnerReferences, ofNode)
+}
+
+// listen gathers the words from out of the cluster on an address.
+func (m *Matrix) listen(words *testimony, app *subject, address netip.Addr) {
+	words.outside = hearsay{}
+	for _, entry := range m.outside[address] {
+		seen := entry.viewFor(app)
+		said, failure := seen.about(address)
+		switch {
+		case entry.stale:
+			continue
+		case said == reached:
+			words.outside.reached = append(words.outside.reached, entry.name)
+		case said == failed && m.standingOf(entry).isolated:
+			words.outside.aside = append(words.outside.aside, entry.name)
+			continue
+		case said == failed:
+			words.outside.failed = append(words.outside.failed, statement{by: entry, exception: failure})
+		default:
+			continue
+		}
+		words.outside.cycle = max(words.outside.cycle, seen.cycle)
+	}
+}
+
+// heed has the words from outside stand in for those from inside where there are none.
+// Where there is nothing that should answer, or could, they hold nothing against a node.
+func (t *testimony) heed() {
+	inside := len(t.reached)+len(t.failed) > 0
+	if t.excuse != "" || t.podless && inside {
+		t.outside.failed = nil
+	}
+	if inside || len(t.outside.reached)+len(t.outside.failed) == 0 {
+		return
+	}
+	t.reached, t.failed = append(t.reached, t.outside.reached...), append(t.failed, t.outside.failed...)
+	t.cycle = max(t.cycle, t.outside.cycle)
+	t.outside.failed, t.outside.vouches = nil, true
+}
+
+// count returns how many observers reach the node, of how many with a word on it.
+func (h *hearsay) count() string {
+	if heard := len(h.reached) + len(h.failed); heard > 0 {
+		return fraction(len(h.reached), heard)
+	}
+	return ""
+}
+
+// refusal tells that a node answers inside of the cluster and not outside, with the words
+// of both sides.
+func (t *testimony) refusal(node string) string {
+	if t.unread.unreachable {
+		return ""
+	}
+	return fmt.Sprintf("reached from %s, but not from %s, outside of the cluster; check the firewall in front of %s",
+		list(slices.Concat(t.reached, t.outside.reached)), blame(t.outside.failed), node)
+}
+
+// forsaken names the observers outside whose words do not count.
+func forsaken(observers []string) string {
+	return "set aside: " + list(observers) + ", outside of the cluster, which reaches no node: see its network"
+}
