@@ -1,6 +1,7 @@
 package reachability_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -138,4 +139,84 @@ func BenchmarkReports(b *testing.B) {
 		close(done)
 		<-judged
 	})
+}
+
+// BenchmarkLongestReport reads and folds in reports of an agent that was taken over, as long
+// as they may be, and judges the apps that they touch, on 64 nodes that all are given to it
+// to dial.
+func BenchmarkLongestReport(b *testing.B) {
+	const size, apps = 64, 100
+	scattered := func(first, count int) string {
+		ports := make([]uint16, count)
+		for i := range ports {
+			ports[i] = uint16(first + 2*i)
+		}
+		return nodeport.Of(ports...).String()
+	}
+	every := make([]string, size)
+	for i := range every {
+		every[i] = nodeAddress(i).String()
+	}
+	failure := func(ports string, addresses []string) v1alpha1.ProbeFailure {
+		return v1alpha1.ProbeFailure{Reason: v1alpha1.ReasonTimeout, NodePorts: ports, Addresses: addresses}
+	}
+	for name, write := range map[string]func(status *v1alpha1.NodeReachabilityStatus){
+		"few apps at all nodes": func(status *v1alpha1.NodeReachabilityStatus) {
+			for i := range 25 {
+				status.Failures = append(status.Failures, failure(fmt.Sprint(31000+i), every))
+			}
+		},
+		"many apps at one node": func(status *v1alpha1.NodeReachabilityStatus) {
+			for i := range 120 {
+				status.Failures = append(status.Failures, failure(scattered(30001+i%2, 17), every[i%size:i%size+1]))
+			}
+		},
+		"scattered ports": func(status *v1alpha1.NodeReachabilityStatus) {
+			status.NodePorts = "1-65535"
+			status.Failures = []v1alpha1.ProbeFailure{failure(scattered(30001, 1300), every), failure(scattered(30002, 1000), every)}
+		},
+		"no result yet": func(status *v1alpha1.NodeReachabilityStatus) {
+			for i := range 25 {
+				status.Pending = append(status.Pending, v1alpha1.PendingProbes{NodePorts: fmt.Sprint(31000 + i), Addresses: every})
+			}
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			matrix := cluster(b, size, func(_ int, report *v1alpha1.NodeReachability) { report.Status.NodePorts = "30000-32767" })
+			var touchable []types.NamespacedName
+			for i := range apps {
+				app, name := webApp(), types.NamespacedName{Namespace: "default", Name: fmt.Sprint(i)}
+				app.Service.NodePort = int32(31000 + i)
+				matrix.Observe(name, app, start)
+				touchable = append(touchable, name)
+			}
+			quiet := answers(nodeName(0))
+			quiet.Spec.Targets, quiet.Status.NodePorts, quiet.Status.Addresses = nil, "30000-32767", every
+			for i := range every {
+				quiet.Spec.Targets = append(quiet.Spec.Targets, v1alpha1.Target{Node: nodeName(i), Addresses: every[i : i+1]})
+			}
+			loud := quiet.DeepCopy()
+			write(&loud.Status)
+			var verdicts []v1alpha1.NodeVerdict
+			judged := 0
+			for i := 0; b.Loop(); i++ {
+				report := quiet
+				if i%2 == 0 {
+					report = loud
+				}
+				if _, err := matrix.Report(report, later); err != nil {
+					b.Fatal(err)
+				}
+				verdicts, _ = matrix.AppendVerdicts(verdicts[:0], touchable[i/2%apps], later)
+				judged++
+			}
+			text, err := json.Marshal(loud.Status)
+			if err != nil {
+				b.Fatal(err)
+			}
+			perPair := 2 * float64(b.Elapsed().Microseconds()) / 1000 / float64(judged)
+			b.ReportMetric(float64(len(text))/1000, "kB")
+			b.ReportMetric(perPair/(float64(len(text))/1000), "ms/kB")
+		})
+	}
 }
