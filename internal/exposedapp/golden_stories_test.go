@@ -167,7 +167,16 @@ func storiesOfNodes() map[string]statusStory {
 			out("e", "HTTPStatus", "a, b (HTTPStatus: 503 Service Unavailable)"),
 			out("f", "ProtocolError", "a, b (ProtocolError: malformed HTTP response)"),
 			out("g", "NotServed", "200 OK, and no pod of the app is ready: something else holds the port on the node"),
+			out("h", "OutsideUnreachable", "reached from a, b, but not from lab (Timeout: i/o timeout), outside of the cluster"),
+			out("i", "Other", "not from a, b (Other: as a newer agent says)"),
 		)},
+		"node-unreachable-from-outside": {seen: judgedAs(reachable("a"), seenOutside(out("b", "OutsideUnreachable",
+			"reached from a, c, but not from lab (Timeout: i/o timeout), outside of the cluster"), "0/1"))},
+		"nodes-behind-a-socket-load-balancer": {seen: judgedAs(translated("a"), translated("b"), translated("c"))},
+		"some-behind-a-socket-load-balancer": {options: needs("1"), seen: judgedAs(
+			seenOutside(reachable("a"), "1/1"), translated("b"), translated("c"))},
+		"node-unreachable-behind-a-socket-load-balancer": {seen: judgedAs(translated("a"),
+			seenOutside(out("b", "Timeout", "not from lab (Timeout: i/o timeout), outside of the cluster"), "0/1"))},
 		"node-answers-without-a-pod": {seen: healthy(func(seen *observed) {
 			seen.endpoints = nil
 			seen.verdicts = []v1alpha1.NodeVerdict{out("a", "NotServed",
@@ -201,6 +210,18 @@ func storiesOfNodes() map[string]statusStory {
 // because gives a verdict another reason and message.
 func because(verdict v1alpha1.NodeVerdict, reason, message string) v1alpha1.NodeVerdict {
 	verdict.Reason, verdict.Message = reason, message
+	return verdict
+}
+
+// translated is a verdict on a node that no dial of an observer leaves for.
+func translated(node string) v1alpha1.NodeVerdict {
+	return because(unknown(node, ""), "TranslatedAtSource",
+		"c's dial of 10.0.0.1:31000 went to 10.244.1.7:9898: a socket load balancer on the observer (Cilium, Calico eBPF)")
+}
+
+// seenOutside gives a verdict the words of observers out of the cluster.
+func seenOutside(verdict v1alpha1.NodeVerdict, count string) v1alpha1.NodeVerdict {
+	verdict.Outside = count
 	return verdict
 }
 

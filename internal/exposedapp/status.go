@@ -162,9 +162,9 @@ func worstOf(verdicts []v1alpha1.NodeVerdict, n int) []v1alpha1.NodeVerdict {
 
 // size returns about how many bytes a verdict takes as JSON.
 func size(verdict *v1alpha1.NodeVerdict) int {
-	const names = 170
+	const names = 185
 	return names + len(verdict.Node) + len(verdict.Address) + len(verdict.Reason) + len(verdict.Message) +
-		len(verdict.Observers)
+		len(verdict.Observers) + len(verdict.Outside)
 }
 
 // leastRank is that of a node that is expected to answer and just does.
