@@ -2,6 +2,7 @@ package exposedapp
 
 import (
 	"encoding/json"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -95,16 +96,32 @@ func httpProbe(path string) *corev1ac.ProbeApplyConfiguration {
 		WithPeriodSeconds(5)
 }
 
-// securityContext asks for nothing that an image commonly lacks: a user other
-// than root, for one, must be named by the image or by the user.
+// securityContext is what the user sets, over defaults that ask for nothing that an
+// image commonly lacks: a user other than root, for one, must be named by the image or
+// by the user.
 func securityContext(app *v1alpha1.AppSpec) *corev1ac.SecurityContextApplyConfiguration {
-	if app.SecurityContext != nil {
-		return convert[corev1ac.SecurityContextApplyConfiguration](app.SecurityContext)
+	set := ptr.Deref(app.SecurityContext, corev1.SecurityContext{})
+	context := convert[corev1ac.SecurityContextApplyConfiguration](set)
+	if context.AllowPrivilegeEscalation == nil && !escalates(&set) {
+		context.WithAllowPrivilegeEscalation(false)
 	}
-	return corev1ac.SecurityContext().
-		WithAllowPrivilegeEscalation(false).
-		WithCapabilities(corev1ac.Capabilities().WithDrop("ALL")).
-		WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))
+	if set.Capabilities == nil || set.Capabilities.Drop == nil {
+		if context.Capabilities == nil {
+			context.WithCapabilities(corev1ac.Capabilities())
+		}
+		context.Capabilities.WithDrop("ALL")
+	}
+	if context.SeccompProfile == nil {
+		context.WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))
+	}
+	return context
+}
+
+// escalates reports whether the API server would refuse to take privilege escalation
+// away beside what is set.
+func escalates(set *corev1.SecurityContext) bool {
+	return ptr.Deref(set.Privileged, false) ||
+		set.Capabilities != nil && slices.Contains(set.Capabilities.Add, "CAP_SYS_ADMIN")
 }
 
 // service renders the Service of an ExposedApp. A nodePort of 0 leaves the

@@ -56,6 +56,68 @@ func TestWorkload(t *testing.T) {
 	}
 }
 
+// What a user sets goes over the defaults, and takes nothing else away.
+func TestSecurityContext(t *testing.T) {
+	type context = corev1.SecurityContext
+	defaults := func(change func(*context)) *context {
+		all := &context{
+			AllowPrivilegeEscalation: new(false),
+			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		}
+		change(all)
+		return all
+	}
+	local := &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeLocalhost, LocalhostProfile: new("web.json")}
+	for name, test := range map[string]struct{ set, want *context }{
+		"nothing": {want: defaults(func(*context) {})},
+		"empty":   {set: &context{}, want: defaults(func(*context) {})},
+		"what the level restricted asks for": {
+			set:  &context{RunAsNonRoot: new(true), RunAsUser: new(int64(1000))},
+			want: defaults(func(c *context) { c.RunAsNonRoot, c.RunAsUser = new(true), new(int64(1000)) }),
+		},
+		"a capability": {
+			set:  &context{Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"NET_BIND_SERVICE"}}},
+			want: defaults(func(c *context) { c.Capabilities.Add = []corev1.Capability{"NET_BIND_SERVICE"} }),
+		},
+		"one capability less": {
+			set:  &context{Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"NET_RAW"}}},
+			want: defaults(func(c *context) { c.Capabilities.Drop = []corev1.Capability{"NET_RAW"} }),
+		},
+		"no capability less": {
+			set:  &context{Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{}}},
+			want: defaults(func(c *context) { c.Capabilities = &corev1.Capabilities{} }),
+		},
+		"a profile": {
+			set:  &context{SeccompProfile: local},
+			want: defaults(func(c *context) { c.SeccompProfile = local }),
+		},
+		"escalation": {
+			set:  &context{AllowPrivilegeEscalation: new(true)},
+			want: defaults(func(c *context) { c.AllowPrivilegeEscalation = new(true) }),
+		},
+		"all privileges, which the API server refuses beside no escalation": {
+			set:  &context{Privileged: new(true)},
+			want: defaults(func(c *context) { c.Privileged, c.AllowPrivilegeEscalation = new(true), nil }),
+		},
+		"a capability that is as good": {
+			set: &context{Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"CAP_SYS_ADMIN"}}},
+			want: defaults(func(c *context) {
+				c.Capabilities.Add, c.AllowPrivilegeEscalation = []corev1.Capability{"CAP_SYS_ADMIN"}, nil
+			}),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			app := gen.ExposedApp("web").Spec.App
+			app.SecurityContext = test.set
+			before := app.DeepCopy()
+			g.Expect(convert[context](securityContext(&app))).To(Equal(test.want))
+			g.Expect(&app).To(Equal(before), "what is declared stays as it is")
+		})
+	}
+}
+
 func everything(app *v1alpha1.ExposedApp) {
 	app.Spec.NodePort = new(int32(32000))
 	app.Spec.App = v1alpha1.AppSpec{

@@ -36,9 +36,12 @@ type AppSpecApplyConfiguration struct {
 	Env []v1.EnvVar `json:"env,omitempty"`
 	// resources are the container's requests and limits.
 	Resources *v1.ResourceRequirements `json:"resources,omitempty"`
-	// securityContext is the container's security context. When omitted, the
-	// container runs without capabilities and privilege escalation, under the
-	// runtime's default seccomp profile, as the user that its image names.
+	// securityContext is the container's security context. What is omitted of
+	// allowPrivilegeEscalation is false, of capabilities.drop is ALL (an empty list
+	// drops none), and of seccompProfile is the runtime's default. The container
+	// runs as the user that its image names. A namespace that enforces the pod
+	// security level restricted asks for runAsNonRoot: true, and for runAsUser as
+	// well where the image names its user by name.
 	SecurityContext *v1.SecurityContext `json:"securityContext,omitempty"`
 	// nodeSelector are the labels that a node must carry to run the pods.
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
