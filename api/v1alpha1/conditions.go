@@ -33,8 +33,13 @@ const (
 	ReasonReady = "Ready"
 
 	// ReasonRolloutInProgress: pods of an older revision are still there, or
-	// those of the newest are not all there yet. Also a reason of Reconciling.
+	// those of the newest are not all there and available, or there are more than
+	// declared. Also a reason of Reconciling.
 	ReasonRolloutInProgress = "RolloutInProgress"
+
+	// ReasonRolloutPaused: pods of an older revision are still there, and the
+	// Deployment's spec.paused is true.
+	ReasonRolloutPaused = "RolloutPaused"
 
 	// ReasonSuspended: spec.suspend is true, and what is declared was never
 	// rolled out.

@@ -6,6 +6,7 @@ local progressing, degraded, suspended = "Progressing", "Degraded", "Suspended"
 -- What holds an app back without being anybody's failure.
 local health_of = {
   RolloutInProgress = progressing,
+  RolloutPaused = suspended,
   ScaledToZero = suspended,
   Suspended = suspended,
 }

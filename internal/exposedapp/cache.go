@@ -92,12 +92,12 @@ func trimApp(app *v1alpha1.ExposedApp) {
 }
 
 // trimDeployment keeps what tells a foreign Deployment apart. Of our own it keeps how
-// many pods there are, and what the operator applied as a digest.
+// many pods there are, what the operator applied as a digest, and who else set replicas.
 func trimDeployment(deployment *appsv1.Deployment, fields fieldSets) {
 	if trimmed(deployment) {
 		return
 	}
-	remark{digest: ownedDigest(deployment, fields)}.keep(deployment)
+	remark{digest: ownedDigest(deployment, fields), text: replicasManager(deployment, fields)}.keep(deployment)
 	compact.Texts(&deployment.Namespace)
 	shareOwners(deployment)
 	spec, status := deployment.Spec, deployment.Status
@@ -105,12 +105,13 @@ func trimDeployment(deployment *appsv1.Deployment, fields fieldSets) {
 	if !ours(deployment) {
 		return
 	}
-	deployment.Spec.Replicas = spec.Replicas
+	deployment.Spec.Replicas, deployment.Spec.Paused = spec.Replicas, spec.Paused
 	deployment.Status = appsv1.DeploymentStatus{
 		ObservedGeneration: status.ObservedGeneration,
 		Replicas:           status.Replicas,
 		UpdatedReplicas:    status.UpdatedReplicas,
 		ReadyReplicas:      status.ReadyReplicas,
+		AvailableReplicas:  status.AvailableReplicas,
 	}
 	for _, condition := range status.Conditions {
 		if condition.Reason == newReplicaSetAvailable {

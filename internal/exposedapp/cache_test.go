@@ -81,7 +81,8 @@ func TestTrimDeployment(t *testing.T) {
 		wanted, live := deployment(ownedApps()[1]), &appsv1.Deployment{}
 		g.Expect(readInto(g, tree(g, wanted), appliedFields(g, tree(g, wanted)), live)).To(Succeed())
 		for _, change := range []func(*appsv1.Deployment){
-			func(*appsv1.Deployment) {}, unavailable,
+			func(*appsv1.Deployment) {}, unavailable, suspendRollout,
+			func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 2 },
 			progressing(corev1.ConditionTrue, "ReplicaSetUpdated"), progressing(corev1.ConditionFalse, progressDeadlineExceeded),
 			func(d *appsv1.Deployment) {
 				d.Status.Conditions[0] = appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure, Message: "quota"}
@@ -94,7 +95,9 @@ func TestTrimDeployment(t *testing.T) {
 			app := gen.ExposedApp("web")
 			g.Expect(availableCondition(app, &observed{deployment: deployment})).
 				To(Equal(availableCondition(app, &observed{deployment: untouched})))
-			g.Expect(rolloutOf(deployment)).To(Equal(rolloutOf(untouched)))
+			g.Expect(rolloutOf(deployment, 3)).To(Equal(rolloutOf(untouched, 3)))
+			g.Expect(remarks(app, &observed{deployment: deployment})).
+				To(Equal(remarks(app, &observed{deployment: untouched})))
 			g.Expect(remarkOn(deployment)).To(Equal(remark{digest: ownedDigest(untouched, newFieldSets())}))
 			g.Expect(deployment.Spec.Template).To(BeZero())
 			once := deployment.DeepCopy()

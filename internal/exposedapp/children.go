@@ -42,6 +42,7 @@ func (r *Reconciler) applyDeployment(ctx context.Context, app *v1alpha1.ExposedA
 		return refused(kind, err)
 	}
 	r.verified.applied(client.ObjectKeyFromObject(app), kind, declared, wanted.ResourceVersion)
+	r.contests.setBack(live, ptr.Deref(app.Spec.App.Replicas, 1), r.Clock.Now())
 	return nil
 }
 

@@ -2,6 +2,7 @@ package exposedapp
 
 import (
 	"fmt"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -9,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/trouble"
 )
 
 // conditions returns every condition of an ExposedApp. One without a status is
@@ -19,6 +21,8 @@ func conditions(app *v1alpha1.ExposedApp, seen *observed) []metav1.Condition {
 	reachable := reachableCondition(seen, allocated)
 	stalled := stalledCondition(seen)
 	ready := readyCondition(app, seen, available, allocated, reachable)
+	remarks := remarks(app, seen)
+	ready.Message = clip(ready.Message, maxConditionMessage-len(remarks)) + remarks
 	return []metav1.Condition{
 		ready,
 		available,
@@ -39,7 +43,7 @@ func readyCondition(
 	if allocated.Status != metav1.ConditionTrue {
 		return as(v1alpha1.ConditionReady, allocated)
 	}
-	if rollout := rolloutOf(seen.deployment); rollout.message != "" {
+	if rollout := seen.rollout(app); rollout.message != "" {
 		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, rollout.reason, rollout.message)
 	}
 	if available.Status != metav1.ConditionTrue {
@@ -80,13 +84,59 @@ func availableCondition(app *v1alpha1.ExposedApp, seen *observed) metav1.Conditi
 	if isTrue(deployment, appsv1.DeploymentAvailable) {
 		return is(metav1.ConditionTrue, v1alpha1.ReasonMinimumReplicasAvailable, pods)
 	}
-	if failure := deploymentCondition(deployment, appsv1.DeploymentReplicaFailure); failure != nil {
-		pods += ": " + failure.Message
-	}
-	if rollout := rolloutOf(deployment); rollout.reason == v1alpha1.ReasonProgressDeadlineExceeded {
+	if rollout := seen.rollout(app); rollout.reason == v1alpha1.ReasonProgressDeadlineExceeded {
 		return is(metav1.ConditionFalse, rollout.reason, pods+": "+rollout.message)
 	}
-	return is(metav1.ConditionFalse, v1alpha1.ReasonMinimumReplicasUnavailable, pods)
+	return is(metav1.ConditionFalse, v1alpha1.ReasonMinimumReplicasUnavailable, withCause(pods, seen.whyNoPods()))
+}
+
+// rollout tells how far the Deployment is, and why it is no further.
+func (o *observed) rollout(app *v1alpha1.ExposedApp) rollout {
+	rollout := rolloutOf(o.deployment, wantedPods(app, o.deployment))
+	if rollout.message != "" && rollout.reason != v1alpha1.ReasonRolloutPaused {
+		rollout.message = withCause(rollout.message, o.whyNoPods())
+	}
+	return rollout
+}
+
+// whyNoPods tells why pods are missing, or are there and not ready. A Deployment that
+// its controller has yet to see has no word on that.
+func (o *observed) whyNoPods() string {
+	if o.deployment.Status.ObservedGeneration < o.deployment.Generation {
+		return ""
+	}
+	if failure := deploymentCondition(o.deployment, appsv1.DeploymentReplicaFailure); failure != nil {
+		return trouble.OfRefusal(failure.Message).Text
+	}
+	return o.trouble
+}
+
+// withCause adds to a message why it is so, where that is known.
+func withCause(message, why string) string {
+	if why == "" {
+		return message
+	}
+	return beforeCause(message) + why
+}
+
+func beforeCause(message string) string { return strings.TrimSuffix(message, ".") + ": " }
+
+// remarks are what a person must know of the Deployment whether the app is Ready or
+// not.
+func remarks(app *v1alpha1.ExposedApp, seen *observed) string {
+	var remarks string
+	if seen.deployment == nil {
+		return remarks
+	}
+	wanted := wantedPods(app, seen.deployment)
+	if seen.deployment.Spec.Paused && rolloutOf(seen.deployment, wanted).reason != v1alpha1.ReasonRolloutPaused {
+		remarks += "; rollouts are paused: kubectl rollout resume deployment/" + seen.deployment.Name
+	}
+	if seen.rival != "" {
+		remarks += fmt.Sprintf("; %s sets the Deployment's replicas again and again, and the operator sets them back to %d: "+
+			"have it scale the ExposedApp", seen.rival, wanted)
+	}
+	return remarks
 }
 
 // portAllocatedCondition is whether the Service holds the node port that is
@@ -160,7 +210,7 @@ func reconcilingCondition(
 	is := func(reason, message string) metav1.Condition {
 		return condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
 	}
-	rollout := rolloutOf(seen.deployment)
+	rollout := seen.rollout(app)
 	switch {
 	case stalled.Status == metav1.ConditionTrue:
 	case seen.deploymentRefusal != nil:

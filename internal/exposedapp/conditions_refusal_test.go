@@ -124,7 +124,7 @@ func TestConditionsOfATryThatFails(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			app := gen.ExposedApp("web", gen.WithIdentity("9f3c", 4))
+			app := gen.ExposedApp("web", gen.WithReplicas(3), gen.WithIdentity("9f3c", 4))
 			before := status(app, healthy(), at(0))
 			app.Status = before
 			app.Status = status(app, test.seen, at(1))

@@ -87,6 +87,69 @@ func TestConditionsOfTheApp(t *testing.T) {
 			allocated: held, reachable: answer, kstatus: kstatus.InProgress,
 			messages: map[string]string{"Available": "1 of 3 pods are ready: exceeded quota"},
 		},
+		"pods cannot be made, and the older ones serve": {
+			seen: withDeployment(func(d *appsv1.Deployment) {
+				d.Status.UpdatedReplicas = 0
+				d.Status.Conditions = append(d.Status.Conditions, appsv1.DeploymentCondition{
+					Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue,
+					Message: `pods "web-5c-x2x7k" is forbidden: exceeded quota: small`,
+				})
+			}),
+			ready: "False RolloutInProgress", available: up, allocated: held, reachable: answer,
+			reconciling: "RolloutInProgress", kstatus: kstatus.InProgress,
+			messages: map[string]string{
+				"Ready":       "3 older ones remain: pods are forbidden: exceeded quota: small",
+				"Reconciling": "3 older ones remain: pods are forbidden: exceeded quota: small",
+			},
+		},
+		"there is room for fewer than declared": {
+			seen: lacking("no node takes a pod: 3 Insufficient cpu", func(d *appsv1.Deployment) {
+				d.Status.ReadyReplicas, d.Status.AvailableReplicas = 2, 2
+			}),
+			ready: "False RolloutInProgress", available: up, allocated: held, reachable: answer,
+			reconciling: "RolloutInProgress", kstatus: kstatus.InProgress,
+			messages: map[string]string{
+				"Ready": "2 of 3 pods are available: no node takes a pod: 3 Insufficient cpu", "Available": "2 of 3 pods are ready",
+			},
+		},
+		"pods fail after the rollout, and it is known why": {
+			seen:  lacking(`container "app" ends with exit code 1`, unavailable),
+			ready: "False MinimumReplicasUnavailable", available: "False MinimumReplicasUnavailable",
+			allocated: held, reachable: answer, kstatus: kstatus.InProgress,
+			messages: map[string]string{"Ready": `1 of 3 pods are ready: container "app" ends with exit code 1`},
+		},
+		"a rollout makes no progress, and it is known why": {
+			seen:  lacking(`image "x" cannot be pulled`, progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded")),
+			ready: "False ProgressDeadlineExceeded", available: up, allocated: held, reachable: answer,
+			kstatus:  kstatus.InProgress,
+			messages: map[string]string{"Ready": `as the controller says: image "x" cannot be pulled`},
+		},
+		"a new revision of which nothing is known": {
+			seen:  lacking("what was wrong with the last", func(d *appsv1.Deployment) { d.Generation++ }),
+			ready: "False RolloutInProgress", available: up, allocated: held, reachable: answer,
+			reconciling: "RolloutInProgress", kstatus: kstatus.InProgress,
+			messages: map[string]string{"Ready": "has not seen the newest revision yet"},
+		},
+		"a rollout is paused": {
+			seen:  withDeployment(suspendRollout, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 0 }),
+			ready: "False RolloutPaused", available: up, allocated: held, reachable: answer, kstatus: kstatus.InProgress,
+			messages: map[string]string{"Ready": "kubectl rollout resume deployment/web"},
+		},
+		"rollouts are paused while all is well": {
+			seen:  withDeployment(suspendRollout),
+			ready: "True Ready", available: up, allocated: held, reachable: answer, kstatus: kstatus.Current,
+			messages: map[string]string{
+				"Ready": "on node port 31000; rollouts are paused: kubectl rollout resume deployment/web",
+			},
+		},
+		"somebody else scales the Deployment": {
+			seen:  healthy(func(seen *observed) { seen.rival = "a HorizontalPodAutoscaler" }),
+			ready: "True Ready", available: up, allocated: held, reachable: answer, kstatus: kstatus.Current,
+			messages: map[string]string{
+				"Ready": "on node port 31000; a HorizontalPodAutoscaler sets the Deployment's replicas again and again, " +
+					"and the operator sets them back to 3: have it scale the ExposedApp",
+			},
+		},
 		"scaled to zero": {
 			options: []gen.Option{gen.WithReplicas(0)},
 			seen: healthy(func(seen *observed) {
@@ -121,6 +184,13 @@ func TestConditionsOfTheApp(t *testing.T) {
 
 func withDeployment(changes ...func(*appsv1.Deployment)) *observed {
 	return healthy(func(seen *observed) { seen.deployment = rolledOut(3, changes...) })
+}
+
+// lacking returns what is observed where it is known why pods are not ready.
+func lacking(why string, changes ...func(*appsv1.Deployment)) *observed {
+	seen := withDeployment(changes...)
+	seen.trouble = why
+	return seen
 }
 
 func runConditions(t *testing.T, tests map[string]conditionsCase) {

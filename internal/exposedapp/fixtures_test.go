@@ -34,7 +34,7 @@ func healthy(changes ...func(*observed)) *observed {
 // rolledOut returns a Deployment whose pods are all there and ready.
 func rolledOut(replicas int32, changes ...func(*appsv1.Deployment)) *appsv1.Deployment {
 	deployment := &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Generation: 7},
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Generation: 7},
 		Spec:       appsv1.DeploymentSpec{Replicas: &replicas},
 		Status: appsv1.DeploymentStatus{
 			ObservedGeneration: 7,
@@ -57,6 +57,13 @@ func progressing(status corev1.ConditionStatus, reason string) func(*appsv1.Depl
 			Type: appsv1.DeploymentProgressing, Status: status, Reason: reason, Message: "as the controller says",
 		}
 	}
+}
+
+// suspendRollout is what kubectl rollout pause does, and the Deployment controller says
+// of it.
+func suspendRollout(deployment *appsv1.Deployment) {
+	deployment.Spec.Paused = true
+	progressing(corev1.ConditionUnknown, "DeploymentPaused")(deployment)
 }
 
 func unavailable(deployment *appsv1.Deployment) {

@@ -63,6 +63,7 @@ func storiesOfPods() map[string]statusStory {
 		deployment.Status.Conditions[0].Status = corev1.ConditionFalse
 	}
 	deadline := progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded")
+	const noImage = `image "registry.example.com/web:1" cannot be pulled: ErrImagePull: registry.example.com/web:1: not found`
 	return map[string]statusStory{
 		"progress-deadline-exceeded":                      {seen: withDeployment(unavailable, deadline)},
 		"progress-deadline-exceeded-and-older-pods-serve": {seen: withDeployment(deadline)},
@@ -77,6 +78,31 @@ func storiesOfPods() map[string]statusStory {
 			d.Status.Conditions = append(d.Status.Conditions, appsv1.DeploymentCondition{
 				Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Message: "exceeded quota: pods",
 			})
+		})},
+		"pods-not-allowed": {seen: healthy(withoutEndpoints, func(seen *observed) {
+			seen.deployment = rolledOut(3, noneReady, progressing(corev1.ConditionTrue, "NewReplicaSetCreated"))
+			seen.deployment.Status.Replicas, seen.deployment.Status.UpdatedReplicas = 0, 0
+			seen.deployment.Status.Conditions = append(seen.deployment.Status.Conditions, appsv1.DeploymentCondition{
+				Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue,
+				Message: `pods "web-5c-x2x7k" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true ` +
+					`(pod or container "app" must set securityContext.runAsNonRoot=true)`,
+			})
+		})},
+		"image-not-there": {seen: healthy(withoutEndpoints, func(seen *observed) {
+			seen.deployment = rolledOut(3, noneReady, progressing(corev1.ConditionTrue, "ReplicaSetUpdated"))
+			seen.trouble = noImage
+		})},
+		"image-not-there-and-older-pods-serve": {
+			earlier: healthy(), seen: lacking(noImage, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas, d.Status.Replicas = 1, 4 }),
+		},
+		"image-not-there-for-too-long": {seen: lacking(noImage, unavailable, deadline)},
+		"too-little-room": {earlier: healthy(), seen: lacking("no node takes a pod: 0/3 nodes are available: 3 Insufficient cpu.",
+			func(d *appsv1.Deployment) { d.Status.ReadyReplicas, d.Status.AvailableReplicas = 2, 2 })},
+		"rollout-paused": {earlier: healthy(), seen: withDeployment(suspendRollout,
+			func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 1 })},
+		"ready-while-rollouts-are-paused": {seen: withDeployment(suspendRollout)},
+		"ready-while-somebody-else-scales": {seen: healthy(func(seen *observed) {
+			seen.rival = "a HorizontalPodAutoscaler (kube-controller-manager)"
 		})},
 		"scaled-to-zero": {options: []gen.Option{gen.WithReplicas(0)}, seen: healthy(withoutEndpoints, func(seen *observed) {
 			seen.deployment = rolledOut(0)

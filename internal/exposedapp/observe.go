@@ -29,6 +29,10 @@ type observed struct {
 	serviceRefusal    *refusal
 	endpoints         reachability.Endpoints
 	verdicts          []v1alpha1.NodeVerdict
+
+	// trouble is why pods are not ready, and rival who sets the Deployment's replicas
+	// again and again. Both are empty where that is not known.
+	trouble, rival string
 }
 
 // observe gathers what is there after the children were applied or refused.

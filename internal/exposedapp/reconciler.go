@@ -4,8 +4,8 @@
 //
 // Reconcile acts, observes and reports. What to make (workload.go) and what to
 // say (status.go, conditions.go, rollout.go) are pure functions; the API server
-// is met in children.go, ports.go and observe.go alone. All reads are from the
-// cache, which shows the operator its own writes.
+// is met in children.go, ports.go, observe.go and looks.go alone. All reads are from
+// the cache, which shows the operator its own writes, but for those of pods.
 package exposedapp
 
 import (
@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -51,6 +52,8 @@ type Reconciler struct {
 	throttle *throttle
 	events   *rate.Limiter
 	verified *verified
+	looks    *looks
+	contests *contests
 
 	// verdicts are those on the last app that was judged. On thousands of nodes they
 	// take a megabyte, so those on the next are written over them.
@@ -67,6 +70,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		r.Matrix.Forget(request.NamespacedName)
 		r.throttle.forget(request.NamespacedName)
 		r.verified.forget(request.NamespacedName)
+		r.looks.forget(request.NamespacedName)
+		r.contests.forget(request.NamespacedName)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("get exposed app: %w", err)
@@ -80,7 +85,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, errors.Join(refused, err)
 	}
 	now := r.Clock.Now()
+	again := r.inquire(ctx, &app, seen, now)
 	next, holds := r.judge(&app, seen, now)
+	holds = soonest(holds, again)
 	if pause := r.throttle.wait(request.NamespacedName, &app.Status, &next, now); pause > 0 {
 		return reconcile.Result{RequeueAfter: min(pause, cmp.Or(holds, pause))}, refused
 	}
@@ -99,6 +106,14 @@ func (r *Reconciler) act(ctx context.Context, app *v1alpha1.ExposedApp) *observe
 		deploymentRefusal: r.applyDeployment(ctx, app),
 		serviceRefusal:    r.applyService(ctx, app),
 	}
+}
+
+// soonest returns the shorter of two times, of which 0 is none.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return a + b
+	}
+	return min(a, b)
 }
 
 // report writes a status that changed, and tells of the transitions. Where the ExposedApp

@@ -8,6 +8,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/trouble"
 )
 
 // What the Deployment controller writes as the reason of its Progressing
@@ -15,33 +16,69 @@ import (
 const (
 	newReplicaSetAvailable   = "NewReplicaSetAvailable"
 	progressDeadlineExceeded = "ProgressDeadlineExceeded"
+
+	// maxDeadlineMessage bounds what it says there. It names a ReplicaSet.
+	maxDeadlineMessage = 320
 )
 
-// rollout is how far a Deployment is. It is empty when the newest revision is
-// all there and nothing else is.
+// rollout is how far a Deployment is. It is empty when all that is declared runs, in
+// the newest revision, and nothing else does.
 type rollout struct {
 	reason, message string
 }
 
-// rolloutOf tells how far a Deployment is.
-func rolloutOf(deployment *appsv1.Deployment) rollout {
+// rolloutOf tells how far a Deployment is on its way to as many pods as are wanted. It
+// is as strict as kubectl rollout status, also about pods that fail later on.
+func rolloutOf(deployment *appsv1.Deployment, wanted int32) rollout {
 	if deployment == nil {
 		return rollout{}
 	}
 	status := &deployment.Status
-	wanted := ptr.Deref(deployment.Spec.Replicas, 1)
+	older := status.Replicas - status.UpdatedReplicas
 	progressing := deploymentCondition(deployment, appsv1.DeploymentProgressing)
 	unfinished := progressing != nil && progressing.Status == corev1.ConditionTrue &&
 		progressing.Reason != newReplicaSetAvailable
+	inProgress := func(format string, args ...any) rollout {
+		return rollout{v1alpha1.ReasonRolloutInProgress, fmt.Sprintf(format, args...)}
+	}
 	switch {
 	case status.ObservedGeneration < deployment.Generation:
-		return rollout{v1alpha1.ReasonRolloutInProgress, "the Deployment controller has not seen the newest revision yet"}
+		return inProgress("the Deployment controller has not seen the newest revision yet")
 	case progressing != nil && progressing.Reason == progressDeadlineExceeded:
-		return rollout{v1alpha1.ReasonProgressDeadlineExceeded, progressing.Message}
-	case unfinished || status.UpdatedReplicas < wanted || status.Replicas > status.UpdatedReplicas:
-		return rollout{v1alpha1.ReasonRolloutInProgress, fmt.Sprintf(
-			"%d of %d pods are of the newest revision, %d are ready, %d older ones remain",
-			status.UpdatedReplicas, wanted, status.ReadyReplicas, status.Replicas-status.UpdatedReplicas)}
+		return rollout{v1alpha1.ReasonProgressDeadlineExceeded, trouble.Clean(progressing.Message, maxDeadlineMessage)}
+	case deployment.Spec.Paused && older > 0:
+		return rollout{v1alpha1.ReasonRolloutPaused, fmt.Sprintf(
+			"%d of %d pods are of the newest revision, %d older ones remain, and the rollout is paused: "+
+				"kubectl rollout resume deployment/%s", status.UpdatedReplicas, wanted, older, deployment.Name)}
+	case unfinished || status.UpdatedReplicas < wanted || older > 0:
+		return inProgress("%d of %d pods are of the newest revision, %d are ready, %d older ones remain",
+			status.UpdatedReplicas, wanted, status.ReadyReplicas, older)
+	case status.Replicas > wanted:
+		return inProgress("%d pods are there, %d more than declared", status.Replicas, status.Replicas-wanted)
+	case status.AvailableReplicas < wanted && isTrue(deployment, appsv1.DeploymentAvailable):
+		// The Deployment calls itself available at three quarters of its pods.
+		return inProgress("%d of %d pods are available", status.AvailableReplicas, wanted)
 	}
 	return rollout{}
+}
+
+// wantedPods returns how many pods there should be: as declared, or as they are left
+// while the operator is told not to touch them, or cannot read what is declared.
+func wantedPods(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) int32 {
+	if deployment != nil && (suspended(app) || unreadable(app) != nil) {
+		return ptr.Deref(deployment.Spec.Replicas, 1)
+	}
+	return ptr.Deref(app.Spec.App.Replicas, 1)
+}
+
+// lacksPods reports whether pods that should be ready are not, so that somebody will
+// ask why.
+func lacksPods(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) bool {
+	wanted := wantedPods(app, deployment)
+	if deployment == nil || deployment.DeletionTimestamp != nil || wanted == 0 {
+		return false
+	}
+	rollout := rolloutOf(deployment, wanted)
+	return rollout.reason != v1alpha1.ReasonRolloutPaused &&
+		(rollout.message != "" || !isTrue(deployment, appsv1.DeploymentAvailable))
 }

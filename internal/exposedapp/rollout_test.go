@@ -6,22 +6,50 @@ import (
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/exposedapp/exposedapp/test/gen"
 )
 
 func TestRollout(t *testing.T) {
-	const done, inProgress, exceeded = "", "RolloutInProgress", "ProgressDeadlineExceeded"
+	const done, inProgress, exceeded, paused = "", "RolloutInProgress", "ProgressDeadlineExceeded", "RolloutPaused"
 	tests := map[string]struct {
 		deployment *appsv1.Deployment
-		reason     string
-		message    string
+		// wanted is how many pods are declared, as many as the Deployment asks for
+		// where it is nil.
+		wanted  *int32
+		reason  string
+		message string
 	}{
 		"none":     {reason: done},
 		"complete": {deployment: rolledOut(3), reason: done},
 		"complete, and nothing is said of progress": {
 			deployment: rolledOut(3, func(d *appsv1.Deployment) { d.Status.Conditions = nil }), reason: done,
 		},
-		"complete, though a pod is not ready": {
-			deployment: rolledOut(3, func(d *appsv1.Deployment) { d.Status.ReadyReplicas = 2 }), reason: done,
+		"complete, and a pod is not available any more": {
+			deployment: rolledOut(8, func(d *appsv1.Deployment) { d.Status.ReadyReplicas, d.Status.AvailableReplicas = 7, 7 }),
+			reason:     inProgress, message: "7 of 8 pods are available",
+		},
+		"complete, and too few are available for the Deployment itself": {
+			deployment: rolledOut(3, unavailable), reason: done,
+		},
+		"scaled up to more than there is room for": {
+			deployment: rolledOut(8, func(d *appsv1.Deployment) { d.Status.ReadyReplicas, d.Status.AvailableReplicas = 6, 6 }),
+			reason:     inProgress, message: "6 of 8 pods are available",
+		},
+		"ready for too short a time": {
+			deployment: rolledOut(8, func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 7 }),
+			reason:     inProgress, message: "7 of 8 pods are available",
+		},
+		"scaled down, and the others are still there": {
+			deployment: rolledOut(1, func(d *appsv1.Deployment) {
+				d.Status.Replicas, d.Status.UpdatedReplicas, d.Status.ReadyReplicas, d.Status.AvailableReplicas = 3, 3, 3, 3
+			}),
+			reason: inProgress, message: "3 pods are there, 2 more than declared",
+		},
+		"scaled by somebody else": {
+			deployment: rolledOut(1), wanted: new(int32(3)),
+			reason: inProgress, message: "1 of 3 pods are of the newest revision",
 		},
 		"complete with no replicas": {deployment: rolledOut(0), reason: done},
 		"complete with replicas left to the default": {
@@ -56,13 +84,28 @@ func TestRollout(t *testing.T) {
 			reason:     exceeded, message: "as the controller says",
 		},
 		"paused": {
-			deployment: rolledOut(3, progressing(corev1.ConditionUnknown, "DeploymentPaused")), reason: done,
+			deployment: rolledOut(3, suspendRollout), reason: done,
+		},
+		"paused in the middle": {
+			deployment: rolledOut(3, suspendRollout, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 1 }),
+			reason:     paused, message: "2 older ones remain, and the rollout is paused: kubectl rollout resume deployment/web",
+		},
+		"paused before a new revision": {
+			deployment: rolledOut(3, suspendRollout, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 0 }),
+			reason:     paused, message: "0 of 3 pods are of the newest revision",
+		},
+		"paused, and scaled up": {
+			deployment: rolledOut(3, suspendRollout, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas, d.Status.Replicas = 2, 2 }),
+			reason:     inProgress, message: "2 of 3 pods",
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			got := rolloutOf(test.deployment)
+			if test.wanted == nil && test.deployment != nil {
+				test.wanted = test.deployment.Spec.Replicas
+			}
+			got := rolloutOf(test.deployment, ptr.Deref(test.wanted, 1))
 			g.Expect(got.reason).To(Equal(test.reason))
 			g.Expect(got.message).To(ContainSubstring(test.message))
 			if test.reason == done {
@@ -72,4 +115,17 @@ func TestRollout(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestWantedPods(t *testing.T) {
+	g := NewWithT(t)
+	app := gen.ExposedApp("web", gen.WithReplicas(3))
+	g.Expect(wantedPods(app, nil)).To(Equal(int32(3)))
+	g.Expect(wantedPods(app, rolledOut(1))).To(Equal(int32(3)), "whatever somebody else made of it")
+	gen.WithSuspend(app)
+	g.Expect(wantedPods(app, rolledOut(1))).To(Equal(int32(1)), "as they are left")
+	g.Expect(wantedPods(app, nil)).To(Equal(int32(3)))
+	unread := gen.ExposedApp("web")
+	unread.Annotations = map[string]string{unreadableAnnotation: "spec.minReachable"}
+	g.Expect(wantedPods(unread, rolledOut(5))).To(Equal(int32(5)), "nobody knows how many")
 }

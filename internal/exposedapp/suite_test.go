@@ -3,6 +3,7 @@ package exposedapp_test
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,10 +120,25 @@ func startOperator() {
 	}
 }
 
-// requestLog notes the paths of requests that are no reads.
+// requestLog notes the paths of requests that are no reads, and the lists of pods, which
+// no cache answers.
 type requestLog struct {
 	mu    sync.Mutex
 	paths []string
+	pods  []*url.URL
+}
+
+// podsIn returns what was asked for whenever the pods of a namespace were read.
+func (l *requestLog) podsIn(namespace string) []url.Values {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var asked []url.Values
+	for _, one := range l.pods {
+		if strings.Contains(one.Path, "/namespaces/"+namespace+"/") {
+			asked = append(asked, one.Query())
+		}
+	}
+	return asked
 }
 
 // in returns how many requests went to a namespace.
@@ -140,6 +156,11 @@ func (l *requestLog) in(namespace string) int {
 
 func (l *requestLog) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(request *http.Request) (*http.Response, error) {
+		if request.Method == http.MethodGet && strings.Contains(request.URL.Path, "/pods") {
+			l.mu.Lock()
+			l.pods = append(l.pods, request.URL)
+			l.mu.Unlock()
+		}
 		// Events are told after the fact, and late.
 		if request.Method != http.MethodGet && !strings.Contains(request.URL.Path, "/events") {
 			l.mu.Lock()

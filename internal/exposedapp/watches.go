@@ -37,6 +37,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 		return err
 	}
 	r.throttle, r.verified = newThrottle(), newVerified()
+	r.looks, r.contests = newLooks(mgr.GetAPIReader()), newContests()
 	r.events = rate.NewLimiter(eventsPerSecond, eventBurst)
 	sameName := handler.EnqueueRequestsFromMapFunc(r.sameName)
 	// A child carries the ExposedApp's name, whoever owns it: a foreign one of

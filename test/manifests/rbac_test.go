@@ -56,6 +56,7 @@ var _ = Describe("A role", func() {
 		"exposedapp.dev/nodereachabilities: get list watch create patch",
 		"apps/deployments: get list watch create patch",
 		"services: get list watch create patch",
+		"pods: list",
 		"nodes: get list watch",
 		"discovery.k8s.io/endpointslices: get list watch",
 		"events.k8s.io/events: create patch",
@@ -166,6 +167,7 @@ var _ = Describe("The operator", func() {
 		patch, err := statuspatch.Of(app.UID, v1alpha1.ExposedAppStatus{NodePort: 31000})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(operator.Status().Patch(ctx, app, client.RawPatch(types.JSONPatchType, patch))).To(Succeed())
+		Expect(operator.List(ctx, &corev1.PodList{}, client.InNamespace("default"), client.MatchingLabels(labels))).To(Succeed())
 		Expect(operator.Create(ctx, &authenticationv1.TokenReview{
 			Spec: authenticationv1.TokenReviewSpec{Token: "t"},
 		})).To(Succeed())

@@ -1,0 +1,113 @@
+package exposedapp
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/exposedapp/exposedapp/internal/trouble"
+)
+
+const (
+	// contestRounds within contestWindow make a contest of what could be a mistake of
+	// once. An autoscaler has a round every 15 seconds.
+	contestRounds = 3
+	contestWindow = 2 * time.Minute
+
+	// maxManager bounds a field manager's name, which is others' words.
+	maxManager = 64
+)
+
+// contests remembers whose replicas of Deployments the operator had to set back. An app
+// is forgotten with the last of them.
+type contests struct {
+	mu   sync.Mutex
+	apps map[types.NamespacedName]*contest
+}
+
+// contest is between the operator and one field manager.
+type contest struct {
+	manager string
+	rounds  []time.Time
+}
+
+func newContests() *contests {
+	return &contests{apps: make(map[types.NamespacedName]*contest)}
+}
+
+// setBack notes that the operator set a Deployment back that somebody else had scaled.
+func (c *contests) setBack(live *appsv1.Deployment, wanted int32, now time.Time) {
+	if live == nil || ptr.Deref(live.Spec.Replicas, 1) == wanted || remarkOn(live).text == "" {
+		return
+	}
+	manager := remarkOn(live).text
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := client.ObjectKeyFromObject(live)
+	one := c.apps[key]
+	if one == nil || one.manager != manager {
+		one = &contest{manager: manager}
+		c.apps[key] = one
+	}
+	if one.rounds = append(one.rounds, now); len(one.rounds) > contestRounds {
+		one.rounds = one.rounds[1:]
+	}
+}
+
+// rival returns with whom the operator is in a contest over an app, if it is, and after
+// how long that may be over.
+func (c *contests) rival(key types.NamespacedName, now time.Time) (manager string, over time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	one := c.apps[key]
+	switch {
+	case one == nil:
+		return "", 0
+	case now.Sub(one.rounds[len(one.rounds)-1]) >= contestWindow:
+		delete(c.apps, key)
+		return "", 0
+	case len(one.rounds) < contestRounds || one.rounds[len(one.rounds)-1].Sub(one.rounds[0]) >= contestWindow:
+		return "", 0
+	}
+	return one.manager, one.rounds[len(one.rounds)-1].Add(contestWindow).Sub(now)
+}
+
+func (c *contests) forget(key types.NamespacedName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.apps, key)
+}
+
+// replicasManager returns who set the replicas of a Deployment last, if that was not the
+// operator. Whoever sets another value takes the field away from all others.
+func replicasManager(live *appsv1.Deployment, fields fieldSets) (manager string) {
+	replicas := fieldpath.MakePathOrDie("spec", "replicas")
+	for _, entry := range live.ManagedFields {
+		if entry.FieldsV1 == nil || entry.Subresource == "status" {
+			continue
+		}
+		owned, err := fields.read(entry.FieldsV1)
+		if err != nil || !owned.Has(replicas) {
+			continue
+		}
+		if ownEntry(entry) {
+			return ""
+		}
+		manager = managerName(entry)
+	}
+	return manager
+}
+
+func managerName(entry metav1.ManagedFieldsEntry) string {
+	if entry.Manager == "kube-controller-manager" && entry.Subresource == "scale" {
+		return "a HorizontalPodAutoscaler (kube-controller-manager)"
+	}
+	return fmt.Sprintf("%q", trouble.Clean(entry.Manager, maxManager))
+}

@@ -1,0 +1,265 @@
+package exposedapp
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/trouble"
+)
+
+const (
+	// lookAfter is how long pods may be missing until somebody looks at them, and
+	// lookPause how long until the next look, twice as long each time.
+	lookAfter    = 5 * time.Second
+	lookPause    = 10 * time.Second
+	maxLookPause = time.Minute
+
+	// looksPerSecond bounds the looks at all apps. Those that wait have their turns
+	// lookEvery after each other.
+	looksPerSecond = 5
+	lookEvery      = time.Second / looksPerSecond
+
+	// podsPerLook is how many pods a look shows. Where there are more, it takes several
+	// to find what is wrong: maxPages of those that run.
+	podsPerLook = 5
+	maxPages    = 4
+
+	// lookTimeout is how long a look may take. The status waits for it.
+	lookTimeout = 2 * time.Second
+)
+
+// looks finds out why pods are missing. Pods are not watched: a cluster has many, and
+// they matter while an app lacks ready ones. Then a few are listed, seldom, and what
+// was found is remembered until nothing is lacking.
+type looks struct {
+	pods client.Reader
+
+	mu   sync.Mutex
+	apps map[types.NamespacedName]*look
+	// free is the first turn that nobody has, and recent when the last looks were, the
+	// oldest first.
+	free   time.Time
+	recent [looksPerSecond]time.Time
+	// busy is whether there is one now. An API server that is slow must not hold up
+	// more than one app.
+	busy bool
+}
+
+// look is what is known of the pods of an app, at one generation of its Deployment.
+type look struct {
+	deployment types.UID
+	generation int64
+	ready      int32
+
+	// due is when to look again, pause how long to wait after that, and turn when it
+	// is the app's among all, zero before it is due.
+	due, turn time.Time
+	pause     time.Duration
+
+	// phase and page are where in the pods of a large app to look, pages how many were
+	// looked at, and turned whether both phases were.
+	phase  corev1.PodPhase
+	page   string
+	pages  int
+	turned bool
+
+	why string
+}
+
+func newLooks(pods client.Reader) *looks {
+	return &looks{pods: pods, apps: make(map[types.NamespacedName]*look)}
+}
+
+// inquire finds out what a person must know of the Deployment and is not in it. again
+// is when to do so once more, 0 for never.
+func (r *Reconciler) inquire(
+	ctx context.Context, app *v1alpha1.ExposedApp, seen *observed, now time.Time,
+) (again time.Duration) {
+	key := client.ObjectKeyFromObject(app)
+	seen.rival, again = r.contests.rival(key, now)
+	// A Deployment that cannot make pods tells why itself.
+	if !lacksPods(app, seen.deployment) ||
+		deploymentCondition(seen.deployment, appsv1.DeploymentReplicaFailure) != nil {
+		r.looks.forget(key)
+		return again
+	}
+	due := r.looks.due(app, seen.deployment, now)
+	if due == 0 {
+		due = r.looks.look(ctx, app, seen.deployment, now)
+	}
+	seen.trouble = r.looks.why(key)
+	return soonest(again, due)
+}
+
+// due returns how long it is until the pods of an app are to be looked at, 0 for now,
+// by the caller.
+func (l *looks) due(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := client.ObjectKeyFromObject(app)
+	one := l.apps[key]
+	if one == nil || one.deployment != deployment.UID || one.generation != deployment.Generation {
+		known := one != nil
+		one = &look{
+			deployment: deployment.UID, generation: deployment.Generation, ready: deployment.Status.ReadyReplicas,
+			due: now.Add(lookAfter), pause: lookPause,
+		}
+		if !known {
+			one.why = told(app, deployment)
+		}
+		l.apps[key] = one
+	}
+	if deployment.Status.ReadyReplicas != one.ready {
+		// It may be something else that the others lack.
+		one.ready, one.pause = deployment.Status.ReadyReplicas, lookPause
+		one.due = earlier(one.due, now.Add(lookPause))
+	}
+	if now.Before(one.due) {
+		return one.due.Sub(now)
+	}
+	if one.turn.IsZero() {
+		one.turn = later(now, l.free)
+		l.free = one.turn.Add(lookEvery)
+	}
+	// Several may come late to their turns.
+	one.turn = later(one.turn, l.recent[0].Add(time.Second))
+	switch {
+	case now.Before(one.turn):
+		return one.turn.Sub(now)
+	case l.busy:
+		return lookEvery
+	}
+	l.busy = true
+	copy(l.recent[:], l.recent[1:])
+	l.recent[looksPerSecond-1], one.turn = now, time.Time{}
+	return 0
+}
+
+// look lists a few pods of an app, and returns how long it is until the next look.
+func (l *looks) look(
+	ctx context.Context, app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, now time.Time,
+) time.Duration {
+	l.mu.Lock()
+	one := l.apps[client.ObjectKeyFromObject(app)]
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	var pods corev1.PodList
+	err := l.pods.List(ctx, &pods, client.InNamespace(app.Namespace), client.MatchingLabels(selector(app)),
+		client.MatchingFieldsSelector{Selector: one.inPhase(deployment)}, client.Limit(podsPerLook), client.Continue(one.page))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy = false
+	switch found := trouble.OfPods(app.Name, pods.Items, now); {
+	case apierrors.IsForbidden(err):
+		one.why = "the operator may not list pods, so it cannot tell why"
+	case err != nil:
+		logf.FromContext(ctx).V(1).Info("Could not look at the pods", "error", err.Error())
+	case found.Text == "" && one.elsewhere(pods.Continue):
+		one.due = now
+		return lookEvery
+	default:
+		one.why = found.After(one.why)
+	}
+	one.page, one.pages, one.turned = "", 0, false
+	one.due = now.Add(one.pause)
+	one.pause = min(2*one.pause, maxLookPause)
+	return one.due.Sub(now)
+}
+
+// inPhase selects the pods to look at: all that have not ended, or those of one phase
+// where these are more than a look shows.
+func (o *look) inPhase(deployment *appsv1.Deployment) fields.Selector {
+	const phase = "status.phase"
+	if deployment.Status.Replicas <= podsPerLook {
+		o.phase, o.page = "", ""
+		return fields.AndSelectors(fields.OneTermNotEqualSelector(phase, string(corev1.PodFailed)),
+			fields.OneTermNotEqualSelector(phase, string(corev1.PodSucceeded)))
+	}
+	if o.phase == "" {
+		o.phase = corev1.PodPending
+	}
+	return fields.OneTermEqualSelector(phase, string(o.phase))
+}
+
+// elsewhere moves on to pods that were not looked at, and reports whether there are any.
+func (o *look) elsewhere(page string) bool {
+	o.pages++
+	switch {
+	case o.phase == "":
+		return false
+	case o.phase == corev1.PodRunning && page != "" && o.pages < maxPages:
+		o.page = page
+		return true
+	case o.turned:
+		return false
+	case o.phase == corev1.PodRunning:
+		o.phase = corev1.PodPending
+	default:
+		o.phase = corev1.PodRunning
+	}
+	o.page, o.pages, o.turned = "", 0, true
+	return true
+}
+
+// why returns what was found out about an app.
+func (l *looks) why(key types.NamespacedName) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if one := l.apps[key]; one != nil {
+		return one.why
+	}
+	return ""
+}
+
+func (l *looks) forget(key types.NamespacedName) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.apps, key)
+}
+
+// told returns what the status says of the same lack of pods, which another operator
+// found out. It stands until this one has looked.
+func told(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) string {
+	plain := observed{deployment: deployment}
+	for _, of := range []struct{ kind, message string }{
+		{v1alpha1.ConditionReady, plain.rollout(app).message},
+		{v1alpha1.ConditionAvailable, availableCondition(app, &plain).Message},
+	} {
+		was := meta.FindStatusCondition(app.Status.Conditions, of.kind)
+		if was == nil || was.ObservedGeneration != app.Generation || of.message == "" {
+			continue
+		}
+		message := strings.TrimSuffix(was.Message, remarks(app, &plain))
+		if why, found := strings.CutPrefix(message, beforeCause(of.message)); found {
+			return why
+		}
+	}
+	return ""
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,324 @@
+package exposedapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/gen"
+)
+
+// A lack of pods is looked into after five seconds, and ever less often.
+func TestLooksAreSeldom(t *testing.T) {
+	g := NewWithT(t)
+	pods := &podLister{pods: []corev1.Pod{failingPod("web", 0, "not found")}}
+	seconds := pods.follow(t.Context(), newInquirer(pods), gen.ExposedApp("web", gen.WithReplicas(3)), lacking("", unavailable), 300)
+	g.Expect(seconds).To(Equal([]int{5, 15, 35, 75, 135, 195, 255}))
+	for _, asked := range pods.options {
+		g.Expect(asked.Namespace).To(Equal("default"))
+		g.Expect(asked.LabelSelector.String()).To(Equal("exposedapp.dev/name=web"))
+		g.Expect(asked.FieldSelector.String()).To(Equal("status.phase!=Failed,status.phase!=Succeeded"))
+		g.Expect(asked.Limit).To(Equal(int64(5)))
+		g.Expect(asked.Continue).To(BeEmpty())
+	}
+}
+
+func TestNothingIsLookedIntoWhereNoPodLacks(t *testing.T) {
+	replicaFailure := func(d *appsv1.Deployment) {
+		d.Status.Conditions = append(d.Status.Conditions, appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure})
+	}
+	for name, test := range map[string]struct {
+		seen    *observed
+		options []gen.Option
+	}{
+		"all is well":           {seen: healthy()},
+		"nothing is made":       {seen: &observed{}},
+		"scaled to zero":        {seen: &observed{deployment: rolledOut(0)}, options: []gen.Option{gen.WithReplicas(0)}},
+		"being deleted":         {seen: withDeployment(unavailable, func(d *appsv1.Deployment) { d.DeletionTimestamp = new(at(0)) })},
+		"the Deployment tells":  {seen: withDeployment(unavailable, replicaFailure)},
+		"paused, and all ready": {seen: withDeployment(suspendRollout, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 0 })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			pods := &podLister{}
+			app := gen.ExposedApp("web", append([]gen.Option{gen.WithReplicas(3)}, test.options...)...)
+			inquirer := newInquirer(pods)
+			g.Expect(pods.follow(t.Context(), inquirer, app, test.seen, 120)).To(BeEmpty())
+			g.Expect(inquirer.looks.apps).To(BeEmpty(), "nothing is remembered")
+		})
+	}
+}
+
+// However many apps lack pods, and however late the operator comes to them, no more than
+// five are looked into in a second, and each in its turn.
+func TestLooksOfAllAppsHaveABound(t *testing.T) {
+	for name, every := range map[string]time.Duration{"in time": 20 * time.Millisecond, "late": 1700 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			const apps = 50
+			pods := &podLister{}
+			inquirer := newInquirer(pods)
+			due := make([]time.Time, apps)
+			for now := at(0).Time; now.Before(at(2).Time); now = now.Add(every) {
+				pods.now = now
+				for i := range apps {
+					if now.Before(due[i]) {
+						continue
+					}
+					app := gen.ExposedApp(fmt.Sprintf("web-%d", i), gen.WithReplicas(3))
+					due[i] = now.Add(inquirer.inquire(t.Context(), app, lacking("", unavailable), now))
+				}
+			}
+			looked := make(map[string]bool)
+			for i, when := range pods.when {
+				looked[pods.options[i].LabelSelector.String()] = true
+				g.Expect(when).To(BeTemporally(">=", at(0).Add(lookAfter)))
+				if i >= 5 {
+					g.Expect(when.Sub(pods.when[i-5])).To(BeNumerically(">=", time.Second))
+				}
+			}
+			g.Expect(looked).To(HaveLen(apps))
+		})
+	}
+}
+
+// An API server that does not answer holds up one app, not all workers.
+func TestLooksAreTakenOneAtATime(t *testing.T) {
+	g := NewWithT(t)
+	looks, seen := newLooks(&podLister{}), lacking("", unavailable)
+	first, second := gen.ExposedApp("first", gen.WithReplicas(3)), gen.ExposedApp("second", gen.WithReplicas(3))
+	now := at(0).Time
+	for _, app := range []*v1alpha1.ExposedApp{first, second} {
+		g.Expect(looks.due(app, seen.deployment, now)).To(Equal(lookAfter))
+	}
+	now = now.Add(lookAfter)
+	g.Expect(looks.due(first, seen.deployment, now)).To(BeZero())
+	now = now.Add(time.Second)
+	g.Expect(looks.due(second, seen.deployment, now)).To(Equal(lookEvery), "the first is still at it")
+	looks.look(t.Context(), first, seen.deployment, now)
+	g.Expect(looks.due(second, seen.deployment, now)).To(BeZero())
+}
+
+func TestWhatALookFinds(t *testing.T) {
+	g := NewWithT(t)
+	pods := &podLister{pods: []corev1.Pod{failingPod("web", 0, "dial tcp 10.0.0.1:5001: i/o timeout")}}
+	inquirer, app := newInquirer(pods), gen.ExposedApp("web", gen.WithReplicas(3))
+	at := func(second int, seen *observed) string {
+		inquirer.inquire(t.Context(), app, seen, at(0).Add(time.Duration(second)*time.Second))
+		return seen.trouble
+	}
+	const timeout = `image "web:1" cannot be pulled: ErrImagePull: dial tcp 10.0.0.1:5001: i/o timeout`
+	seen := lacking("", unavailable)
+	g.Expect(at(0, seen)).To(BeEmpty())
+	g.Expect(at(5, seen)).To(Equal(timeout))
+
+	pods.pods = []corev1.Pod{failingPod("web", 0, "dial tcp 10.0.0.1:6002: i/o timeout")}
+	g.Expect(at(15, seen)).To(Equal(timeout), "another try is no news")
+	pods.err = errors.New("busy")
+	g.Expect(at(35, seen)).To(Equal(timeout), "a look that fails takes nothing back")
+	pods.err = nil
+	pods.pods = []corev1.Pod{failingPod("web", 0, "unauthorized")}
+	g.Expect(at(75, seen)).To(HaveSuffix("ErrImagePull: unauthorized"))
+
+	more := lacking("", unavailable, func(d *appsv1.Deployment) { d.Status.ReadyReplicas = 2 })
+	pods.pods = nil
+	g.Expect(at(76, more)).To(HaveSuffix("unauthorized"))
+	g.Expect(at(86, more)).To(BeEmpty(), "another count of ready pods has it looked into soon")
+
+	pods.pods = []corev1.Pod{failingPod("web", 0, "unauthorized")}
+	g.Expect(at(96, more)).To(HaveSuffix("unauthorized"))
+	next := lacking("", unavailable, func(d *appsv1.Deployment) { d.Generation, d.Status.ObservedGeneration = 8, 8 })
+	g.Expect(at(107, next)).To(BeEmpty(), "what was wrong with another revision")
+	g.Expect(at(112, next)).To(HaveSuffix("unauthorized"))
+
+	g.Expect(at(113, healthy())).To(BeEmpty())
+	g.Expect(inquirer.looks.apps).To(BeEmpty())
+
+	pods.err = apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", errors.New("no"))
+	at(120, seen)
+	g.Expect(at(125, seen)).To(Equal("the operator may not list pods, so it cannot tell why"))
+}
+
+// Of many pods a few are listed at a time: those that wait first, then those that run,
+// and the next time in the same place.
+func TestLooksOfALargeApp(t *testing.T) {
+	g := NewWithT(t)
+	pods := &podLister{}
+	for i := range 40 {
+		pods.pods = append(pods.pods, readyPod("web", i))
+	}
+	pods.pods[12] = failingPod("web", 12, "not found")
+	pods.pods[12].Status.Phase = corev1.PodRunning
+	seen := &observed{deployment: rolledOut(40, func(d *appsv1.Deployment) { d.Status.ReadyReplicas, d.Status.AvailableReplicas = 39, 39 })}
+	inquirer, app := newInquirer(pods), gen.ExposedApp("web", gen.WithReplicas(40))
+	pods.follow(t.Context(), inquirer, app, seen, 10)
+	g.Expect(pods.asked()).To(Equal([]string{
+		"status.phase=Pending ", "status.phase=Running ", "status.phase=Running 5", "status.phase=Running 10",
+	}))
+	g.Expect(seen.trouble).To(HavePrefix(`image "web:1" cannot be pulled`))
+
+	pods.follow(t.Context(), inquirer, app, seen, 20)
+	g.Expect(pods.asked()[4:]).To(HaveExactElements("status.phase=Running ", "status.phase=Running 5", "status.phase=Running 10"))
+
+	pods.pods[12] = readyPod("web", 12)
+	pods.when, pods.options = nil, nil
+	inquirer = newInquirer(pods)
+	pods.follow(t.Context(), inquirer, app, seen, 10)
+	g.Expect(pods.asked()).To(HaveLen(5), "a look ends, also where nothing is found")
+	g.Expect(seen.trouble).To(BeEmpty())
+}
+
+// An operator that starts anew keeps what the status says of why pods are missing, until
+// it has looked itself. So nothing is written.
+func TestWhatWasFoundOutlivesTheOperator(t *testing.T) {
+	deadline := progressing("False", "ProgressDeadlineExceeded")
+	for name, seen := range map[string]*observed{
+		"too few pods":           lacking("", unavailable),
+		"a rollout":              lacking("", unavailable, progressing("True", "ReplicaSetUpdated")),
+		"a rollout that is late": lacking("", unavailable, deadline),
+		"while paused":           lacking("", unavailable, suspendRollout),
+		"fewer than declared":    lacking("", func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 2 }),
+		"without a node port":    lacking("", unavailable, func(d *appsv1.Deployment) {}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			pods := &podLister{pods: []corev1.Pod{failingPod("web", 0, "dial tcp 10.0.0.1:5001: i/o timeout")}}
+			if name == "without a node port" {
+				seen.service, seen.verdicts = nil, nil
+			}
+			app := gen.ExposedApp("web", gen.WithReplicas(3), gen.WithIdentity("9f3c", 4))
+			now := at(0).Time
+			tell := func(inquirer *Reconciler, pause time.Duration) v1alpha1.ExposedAppStatus {
+				now = now.Add(pause)
+				inquirer.inquire(t.Context(), app, seen, now)
+				return status(app, seen, metav1.NewTime(now))
+			}
+			first := newInquirer(pods)
+			app.Status = tell(first, 0)
+			plain := app.Status
+			app.Status = tell(first, lookAfter)
+			g.Expect(equality.Semantic.DeepEqual(plain, app.Status)).To(BeFalse(), "it was looked into")
+
+			second := newInquirer(pods)
+			pods.pods = []corev1.Pod{failingPod("web", 0, "dial tcp 10.0.0.1:6002: i/o timeout")}
+			g.Expect(tell(second, time.Second)).To(Equal(app.Status))
+			g.Expect(tell(second, lookAfter)).To(Equal(app.Status))
+
+			app.Generation++
+			g.Expect(newInquirer(pods).looks.due(app, seen.deployment, now)).To(Equal(lookAfter))
+			g.Expect(told(app, seen.deployment)).To(BeEmpty(), "what was said of another spec")
+		})
+	}
+}
+
+func newInquirer(pods client.Reader) *Reconciler {
+	return &Reconciler{looks: newLooks(pods), contests: newContests()}
+}
+
+// podLister lists pods as the API server does, and notes when it was asked for what.
+type podLister struct {
+	pods []corev1.Pod
+	err  error
+
+	now     time.Time
+	when    []time.Time
+	options []*client.ListOptions
+}
+
+func (*podLister) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return errors.New("pods are listed")
+}
+
+func (l *podLister) List(_ context.Context, into client.ObjectList, options ...client.ListOption) error {
+	asked := (&client.ListOptions{}).ApplyOptions(options)
+	l.when, l.options = append(l.when, l.now), append(l.options, asked)
+	if l.err != nil {
+		return l.err
+	}
+	list, ok := into.(*corev1.PodList)
+	if !ok {
+		return fmt.Errorf("%T is no list of pods", into)
+	}
+	var found []corev1.Pod
+	for i := range l.pods {
+		if asked.FieldSelector.Matches(fields.Set{"status.phase": string(l.pods[i].Status.Phase)}) {
+			found = append(found, l.pods[i])
+		}
+	}
+	from, _ := strconv.Atoi(asked.Continue)
+	end := min(from+int(asked.Limit), len(found))
+	if list.Items = found[from:end]; end < len(found) {
+		list.Continue = strconv.Itoa(end)
+	}
+	return nil
+}
+
+// follow has an app inquired about for some seconds, whenever that is due, and returns
+// the seconds at which its pods were listed.
+func (l *podLister) follow(
+	ctx context.Context, inquirer *Reconciler, app *v1alpha1.ExposedApp, seen *observed, seconds int,
+) (listed []int) {
+	if l.now.IsZero() {
+		l.now = at(0).Time
+	}
+	start, before := l.now, len(l.when)
+	for l.now.Sub(start) <= time.Duration(seconds)*time.Second {
+		due := inquirer.inquire(ctx, app, seen, l.now)
+		if due == 0 {
+			break
+		}
+		l.now = l.now.Add(due)
+	}
+	for _, when := range l.when[before:] {
+		listed = append(listed, int(when.Sub(start)/time.Second))
+	}
+	return listed
+}
+
+// asked returns which pods were asked for.
+func (l *podLister) asked() (asked []string) {
+	for _, options := range l.options {
+		asked = append(asked, options.FieldSelector.String()+" "+options.Continue)
+	}
+	return asked
+}
+
+func readyPod(app string, i int) corev1.Pod {
+	return corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: fmt.Sprintf("%s-5c-%05d", app, i), UID: types.UID(strconv.Itoa(i)), CreationTimestamp: at(-1),
+			Labels:          map[string]string{"pod-template-hash": "5c"},
+			OwnerReferences: []metav1.OwnerReference{{Kind: "ReplicaSet", Name: app + "-5c", Controller: new(true)}},
+		},
+		Spec: corev1.PodSpec{NodeName: "worker", Containers: []corev1.Container{{Name: "app", Image: "web:1"}}},
+		Status: corev1.PodStatus{
+			Phase:             corev1.PodRunning,
+			Conditions:        []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+			ContainerStatuses: []corev1.ContainerStatus{{Name: "app", Ready: true}},
+		},
+	}
+}
+
+// failingPod is one whose image cannot be pulled.
+func failingPod(app string, i int, words string) corev1.Pod {
+	pod := readyPod(app, i)
+	pod.Status = corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{{
+		Name: "app", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: words}},
+	}}}
+	return pod
+}
