@@ -18,6 +18,10 @@ const (
 	// JSON, so that agents need not watch ExposedApps.
 	ProbeAnnotation = "exposedapp.dev/probe"
 
+	// PortName is the name of the port of a Service that is the ExposedApp's. Others may
+	// add ports to the Service, before it and after it.
+	PortName = "http"
+
 	// OperatorName and AgentName are the two programs: field owners, user
 	// agents and Event sources.
 	OperatorName = "exposedapp-operator"

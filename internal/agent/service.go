@@ -54,13 +54,13 @@ func (s service) dialledOn(address netip.Addr) bool {
 }
 
 // serviceOf returns what to keep of svc, and false for a Service that is not the
-// operator's or has no TCP node port.
+// operator's or has no node port of its app. Ports that others added are not dialled.
 func serviceOf(svc *corev1.Service) (service, bool) {
 	if svc.Spec.Type != corev1.ServiceTypeNodePort || !ownedByExposedApp(svc) {
 		return service{}, false
 	}
 	i := slices.IndexFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool {
-		return p.NodePort > 0 && (p.Protocol == corev1.ProtocolTCP || p.Protocol == "")
+		return p.Name == v1alpha1.PortName && p.NodePort > 0 && (p.Protocol == corev1.ProtocolTCP || p.Protocol == "")
 	})
 	if i < 0 {
 		return service{}, false

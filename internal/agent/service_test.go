@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func aService(change ...func(*corev1.Service)) *corev1.Service {
 			Type:       corev1.ServiceTypeNodePort,
 			IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol},
 			Selector:   map[string]string{"exposedapp.dev/name": "web"},
-			Ports:      []corev1.ServicePort{{NodePort: 31000, TargetPort: intstr.FromString("http")}},
+			Ports:      []corev1.ServicePort{{Name: "http", NodePort: 31000, TargetPort: intstr.FromString("http")}},
 		},
 	}
 	for _, c := range change {
@@ -50,6 +51,31 @@ func TestServiceOf(t *testing.T) {
 	g.Expect(svc.ipv4).To(BeTrue())
 	g.Expect(svc.ipv6).To(BeFalse())
 	g.Expect(svc.settings).To(Equal(settings{"/healthz", 7 * time.Second, 3 * time.Second, 4}))
+}
+
+// Others may add ports to the Service: they are not the app's, wherever they stand.
+func TestServiceOfLeavesForeignPortsAlone(t *testing.T) {
+	foreign := []corev1.ServicePort{
+		{Name: "metrics", Protocol: corev1.ProtocolTCP, Port: 9797, NodePort: 31700},
+		{Name: "dns", Protocol: corev1.ProtocolUDP, Port: 53, NodePort: 31701},
+	}
+	own := aService().Spec.Ports
+	for name, ports := range map[string][]corev1.ServicePort{
+		"before it": slices.Concat(foreign, own), "after it": slices.Concat(own, foreign),
+		"around it": slices.Concat(foreign[1:], own, foreign[:1]),
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			want, _ := serviceOf(aService())
+			got, ok := serviceOf(aService(func(s *corev1.Service) { s.Spec.Ports = ports }))
+			g.Expect(ok).To(BeTrue())
+			g.Expect(got).To(Equal(want))
+		})
+	}
+	t.Run("alone", func(t *testing.T) {
+		_, ok := serviceOf(aService(func(s *corev1.Service) { s.Spec.Ports = foreign }))
+		NewWithT(t).Expect(ok).To(BeFalse())
+	})
 }
 
 func TestServiceOfIgnores(t *testing.T) {

@@ -138,7 +138,7 @@ func expose(ctx context.Context, name string, nodePort int32, path string) *core
 		},
 		Spec: corev1.ServiceSpec{
 			Type:  corev1.ServiceTypeNodePort,
-			Ports: []corev1.ServicePort{{Port: 80, NodePort: nodePort}},
+			Ports: []corev1.ServicePort{{Name: v1alpha1.PortName, Port: 80, NodePort: nodePort}},
 		},
 	}
 	Expect(k8s.Create(ctx, svc)).To(Succeed())
