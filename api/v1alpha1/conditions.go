@@ -49,8 +49,9 @@ const (
 	// operator cannot tell apart further, and the operator tries again.
 	ReasonApplyFailed = "ApplyFailed"
 
-	// ReasonInvalidApp: the API server refused the Deployment or the Service as
-	// invalid; its own words are in the message. Also a reason of Stalled.
+	// ReasonInvalidApp: the API server refused the Deployment or the Service for a
+	// field that is declared; its own words are in the message. Also a reason of
+	// Stalled.
 	ReasonInvalidApp = "InvalidApp"
 )
 

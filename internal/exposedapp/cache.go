@@ -2,6 +2,7 @@ package exposedapp
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -207,5 +208,11 @@ func shareOwners(child client.Object) {
 // ours tells whether an object is controlled by an ExposedApp.
 func ours(object metav1.Object) bool {
 	owner := metav1.GetControllerOf(object)
-	return owner != nil && owner.Kind == "ExposedApp"
+	return owner != nil && isExposedApp(owner)
+}
+
+// isExposedApp tells whether an owner is an ExposedApp.
+func isExposedApp(owner *metav1.OwnerReference) bool {
+	group, _, _ := strings.Cut(owner.APIVersion, "/")
+	return owner.Kind == "ExposedApp" && group == v1alpha1.SchemeGroupVersion.Group
 }

@@ -63,13 +63,13 @@ func TestConditionsOfARefusal(t *testing.T) {
 		},
 		"another revision of the app is invalid": {
 			seen: healthy(func(seen *observed) {
-				seen.deploymentRefusal = refused("Deployment", invalidService())
+				seen.deploymentRefusal = refused("Deployment", invalidField())
 			}),
 			ready: "False InvalidApp", available: up, allocated: held, reachable: answer,
 			stalled: "InvalidApp", kstatus: kstatus.Failed,
 		},
 		"another form of the Service is invalid": {
-			seen:  healthy(func(seen *observed) { seen.serviceRefusal = refused("Service", invalidService()) }),
+			seen:  healthy(func(seen *observed) { seen.serviceRefusal = refused("Service", invalidField()) }),
 			ready: "False InvalidApp", available: up, allocated: held, reachable: answer,
 			stalled: "InvalidApp", kstatus: kstatus.Failed,
 		},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/lru"
@@ -23,7 +24,8 @@ import (
 type digest uint64
 
 // ownedDigest stands for what the operator applied of an object, as it is there now.
-// What others write in a field of the operator, they take away from it.
+// What others write in a field of the operator, they take away from it. Of a Service it
+// leaves out the node port, which may have been picked, and is compared by itself.
 func ownedDigest(live client.Object, fields fieldSets) digest {
 	for _, entry := range live.GetManagedFields() {
 		if !ownEntry(entry) || entry.FieldsV1 == nil {
@@ -37,10 +39,17 @@ func ownedDigest(live client.Object, fields fieldSets) digest {
 		if err != nil {
 			return 0
 		}
-		return digestOf(content, owned)
+		leftOut := ""
+		if _, ok := live.(*corev1.Service); ok {
+			leftOut = nodePortField
+		}
+		return digestOf(content, owned, leftOut)
 	}
 	return 0
 }
+
+// nodePortField is the one by which a port of a Service has its node port.
+const nodePortField = "nodePort"
 
 // fieldSets are sets of fields by how they are written. The operator owns the same fields
 // of most objects of a kind, and to read them allocates as much as the rest of a digest.
@@ -77,7 +86,7 @@ func wantedDigest(wanted any) digest {
 		delete(metadata, "name")
 		delete(metadata, "namespace")
 	}
-	return digestOf(value.NewValueInterface(content), nil)
+	return digestOf(value.NewValueInterface(content), nil, "")
 }
 
 // ownEntry tells whether fields are those that the operator applied.
@@ -86,8 +95,8 @@ func ownEntry(entry metav1.ManagedFieldsEntry) bool {
 		entry.Subresource == ""
 }
 
-func digestOf(content value.Value, owned *fieldpath.Set) digest {
-	d := digester{hash: fnv.New64a(), room: value.NewFreelistAllocator(), known: true}
+func digestOf(content value.Value, owned *fieldpath.Set, leftOut string) digest {
+	d := digester{hash: fnv.New64a(), room: value.NewFreelistAllocator(), known: true, leftOut: leftOut}
 	d.write(content, owned)
 	if !d.known {
 		return 0
@@ -103,6 +112,8 @@ type digester struct {
 	buffer []byte
 	// known is whether every owned field was of a form that is known.
 	known bool
+	// leftOut is the name of a field that is not read, wherever it is.
+	leftOut string
 }
 
 // write reads what is owned of a value, all of it where owned is nil.
@@ -153,11 +164,12 @@ func (d *digester) names(fields value.Map, owned *fieldpath.Set) (names []string
 		return names
 	}
 	for element := range elements(owned) {
-		if element.FieldName == nil {
+		switch {
+		case element.FieldName == nil:
 			d.known = false
-			continue
+		case *element.FieldName != d.leftOut:
+			names = append(names, *element.FieldName)
 		}
-		names = append(names, *element.FieldName)
 	}
 	slices.Sort(names)
 	return names

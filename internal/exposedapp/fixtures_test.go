@@ -6,6 +6,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
@@ -73,7 +74,7 @@ func unavailable(deployment *appsv1.Deployment) {
 
 func serviceHolding(nodePort int32) *corev1.Service {
 	return &corev1.Service{Spec: corev1.ServiceSpec{
-		Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: nodePort}},
+		Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Name: "http", Port: 80, NodePort: nodePort}},
 	}}
 }
 
@@ -101,4 +102,14 @@ func unknown(node, reason string) v1alpha1.NodeVerdict {
 func excused(verdict v1alpha1.NodeVerdict) v1alpha1.NodeVerdict {
 	verdict.Expected, verdict.Reason, verdict.Message = false, "NodeNotReady", "the Node is not Ready"
 	return verdict
+}
+
+// appService is the Service of an ExposedApp.
+func appService(name string, nodePort int32) *corev1.Service {
+	service := serviceHolding(nodePort)
+	service.Namespace, service.Name = "shop", name
+	service.OwnerReferences = []metav1.OwnerReference{{
+		APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "ExposedApp", Name: name, UID: types.UID(name), Controller: new(true),
+	}}
+	return service
 }

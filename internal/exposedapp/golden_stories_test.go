@@ -1,7 +1,6 @@
 package exposedapp
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"strconv"
@@ -118,6 +117,8 @@ func storiesOfRefusals() map[string]statusStory {
 	app := gen.ExposedApp("web", gen.WithNodePort(40000))
 	terminating := apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "web", errors.New("terminating"))
 	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	overQuota := apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "web",
+		errors.New("exceeded quota: few, requested: services.nodeports=1, used: services.nodeports=1, limited: services.nodeports=1"))
 	busy := func(kind string) *refusal { return refused(kind, errors.New("etcdserver: request timed out")) }
 
 	withoutService := func(refusal *refusal) *observed {
@@ -141,8 +142,30 @@ func storiesOfRefusals() map[string]statusStory {
 		},
 		"port-out-of-range": {
 			options: []gen.Option{gen.WithNodePort(40000)},
-			seen:    withoutService((&Reconciler{}).refusedService(context.Background(), app, 40000, outOfRange)),
+			seen:    withoutService((&Reconciler{}).refusedService(app, 40000, outOfRange)),
 		},
+		"port-conflict-whose-holder-moves": {
+			options: []gen.Option{gen.WithNodePort(31001)}, earlier: healthy(),
+			seen: healthy(func(seen *observed) {
+				seen.serviceRefusal = occupied(gen.ExposedApp("web"), appService("cart", 31001), 31001, moves, at(1).Time)
+			}),
+		},
+		"port-conflict-with-an-app-that-may-move": {
+			options: []gen.Option{gen.WithNodePort(31001)}, earlier: healthy(),
+			seen: healthy(func(seen *observed) {
+				seen.serviceRefusal = occupied(gen.ExposedApp("web"), appService("cart", 31001), 31001, stays, at(1).Time)
+			}),
+		},
+		"children-of-a-former-app": {seen: &observed{
+			deploymentRefusal: inItsPlace("Deployment", "default", "web", "is of a former ExposedApp of this name, and about to be deleted"),
+			serviceRefusal:    inItsPlace("Service", "default", "web", "is being deleted"),
+		}},
+		"refused-by-a-quota": {
+			options: []gen.Option{gen.WithNodePort(31000)}, seen: withoutService(refused("Service", overQuota)),
+		},
+		"refused-for-what-others-changed": {seen: healthy(func(seen *observed) {
+			seen.deploymentRefusal = refused("Deployment", driftError{invalidService(field.Invalid(nodePort, 1, "no"))})
+		})},
 		"name-conflict-of-the-deployment": {seen: withoutDeployment(nameConflict("Deployment", "default", "web"))},
 		"name-conflict-of-the-service":    {seen: withoutService(nameConflict("Service", "default", "web"))},
 		"invalid-app": {
@@ -150,7 +173,9 @@ func storiesOfRefusals() map[string]statusStory {
 				"web", field.ErrorList{field.Duplicate(field.NewPath("spec", "env"), "A")}))),
 		},
 		"invalid-app-and-an-older-one-serves": {
-			earlier: healthy(), seen: healthy(func(seen *observed) { seen.serviceRefusal = refused("Service", invalidService()) }),
+			earlier: healthy(), seen: healthy(func(seen *observed) {
+				seen.serviceRefusal = refused("Service", invalidField())
+			}),
 		},
 		"apply-failed": {
 			seen: &observed{deploymentRefusal: busy("Deployment"), serviceRefusal: busy("Service")},

@@ -6,7 +6,9 @@ import (
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/test/gen"
@@ -37,30 +39,36 @@ func TestLookup(t *testing.T) {
 
 // Of many that ask for a node port the oldest has it, and all others name that one.
 func TestOlderClaim(t *testing.T) {
-	g := NewWithT(t)
+	g, now := NewWithT(t), clocktesting.NewFakePassiveClock(at(10).Time)
 	var apps []*v1alpha1.ExposedApp
 	for i, name := range []string{"c", "a", "b"} {
-		app := gen.ExposedApp(name, gen.WithNodePort(30001))
+		app := gen.ExposedApp(name, gen.WithNodePort(30001), gen.WithIdentity(types.UID(name), 1))
 		app.CreationTimestamp = at(i)
+		app.Status = status(app, &observed{serviceRefusal: taken(30001)}, at(i))
 		apps = append(apps, app)
 	}
 	claim := func(app *v1alpha1.ExposedApp) *refusal {
-		return (&Reconciler{claims: claims(g, apps...)}).olderClaim(app, 30001)
+		return (&Reconciler{claims: claims(g, apps...), Clock: now}).olderClaim(app, 30001)
 	}
 	g.Expect(claim(apps[0])).To(BeNil())
 	for _, app := range apps[1:] {
 		for range 10 {
 			g.Expect(claim(app).message).To(HavePrefix("30001 is claimed by ExposedApp default/c, "))
+			g.Expect(claim(app).isStalled()).To(BeFalse(), "it will pass")
+			g.Expect(claim(app).pause()).NotTo(BeZero())
 		}
 	}
 	for _, out := range []func(*v1alpha1.ExposedApp){
 		func(app *v1alpha1.ExposedApp) { app.Spec.Suspend = new(true) },
 		func(app *v1alpha1.ExposedApp) { app.DeletionTimestamp = new(metav1.Now()) },
+		func(app *v1alpha1.ExposedApp) {
+			app.Status = status(app, &observed{serviceRefusal: nameConflict("Service", "default", "c")}, at(8))
+		},
 	} {
 		rest := slices.Clone(apps)
 		rest[0] = apps[0].DeepCopy()
 		out(rest[0])
-		found := (&Reconciler{claims: claims(g, rest...)}).olderClaim(apps[2], 30001)
+		found := (&Reconciler{claims: claims(g, rest...), Clock: now}).olderClaim(apps[2], 30001)
 		g.Expect(found.message).To(HavePrefix("30001 is claimed by ExposedApp default/a, "))
 	}
 }

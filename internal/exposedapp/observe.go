@@ -106,9 +106,9 @@ func subject(app *v1alpha1.ExposedApp, seen *observed) reachability.App {
 		Families:              strings.Join(families, ","),
 		Probe:                 remarkOn(seen.service).text,
 	}
-	if len(spec.Ports) > 0 {
-		identity.Port = spec.Ports[0].Port
-		identity.TargetPort = spec.Ports[0].TargetPort.String()
+	if port := ownPort(seen.service); port != nil {
+		identity.Port = port.Port
+		identity.TargetPort = port.TargetPort.String()
 	}
 	return reachability.App{
 		Service:         identity,

@@ -4,15 +4,16 @@
 //
 // Reconcile acts, observes and reports. What to make (workload.go) and what to
 // say (status.go, conditions.go, rollout.go) are pure functions; the API server
-// is met in children.go, ports.go, observe.go and looks.go alone. All reads are from
-// the cache, which shows the operator its own writes, but for those of pods.
+// is met in children.go, repair.go, claims.go, swap.go, observe.go and looks.go alone. All
+// reads are from the cache, which shows the operator its own writes, but for those of
+// pods.
 package exposedapp
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -48,12 +50,20 @@ type Reconciler struct {
 	// port that they ask for.
 	slices lookup[*discoveryv1.EndpointSlice]
 	claims lookup[*v1alpha1.ExposedApp]
+	// services are all that the cache has.
+	services toolscache.Store
+
+	// direct reads from the API server, and does what the cache need not show.
+	direct client.Client
+	// rotating is held while apps change node ports with each other.
+	rotating sync.Mutex
 
 	throttle *throttle
 	events   *rate.Limiter
 	verified *verified
 	looks    *looks
 	contests *contests
+	retries  *retries
 
 	// verdicts are those on the last app that was judged. On thousands of nodes they
 	// take a megabyte, so those on the next are written over them.
@@ -72,6 +82,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		r.verified.forget(request.NamespacedName)
 		r.looks.forget(request.NamespacedName)
 		r.contests.forget(request.NamespacedName)
+		r.retries.after(request.NamespacedName, 0, r.Clock.Now())
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("get exposed app: %w", err)
@@ -85,16 +96,26 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, errors.Join(refused, err)
 	}
 	now := r.Clock.Now()
-	again := r.inquire(ctx, &app, seen, now)
+	again := soonest(r.inquire(ctx, &app, seen, now), r.retries.after(request.NamespacedName,
+		soonest(seen.deploymentRefusal.pause(), seen.serviceRefusal.pause()), now))
 	next, holds := r.judge(&app, seen, now)
 	holds = soonest(holds, again)
 	if pause := r.throttle.wait(request.NamespacedName, &app.Status, &next, now); pause > 0 {
-		return reconcile.Result{RequeueAfter: min(pause, cmp.Or(holds, pause))}, refused
+		return reconcile.Result{RequeueAfter: soonest(pause, holds)}, refused
 	}
 	if equality.Semantic.DeepEqual(app.Status, next) {
 		return reconcile.Result{RequeueAfter: holds}, refused
 	}
 	return reconcile.Result{RequeueAfter: holds}, errors.Join(refused, r.report(ctx, &app, next))
+}
+
+// soonest returns the shortest of some times, of which those of 0 are none.
+func soonest(times ...time.Duration) time.Duration {
+	times = slices.DeleteFunc(times, func(t time.Duration) bool { return t == 0 })
+	if len(times) == 0 {
+		return 0
+	}
+	return slices.Min(times)
 }
 
 // act brings the children to what is declared.
@@ -106,14 +127,6 @@ func (r *Reconciler) act(ctx context.Context, app *v1alpha1.ExposedApp) *observe
 		deploymentRefusal: r.applyDeployment(ctx, app),
 		serviceRefusal:    r.applyService(ctx, app),
 	}
-}
-
-// soonest returns the shorter of two times, of which 0 is none.
-func soonest(a, b time.Duration) time.Duration {
-	if a == 0 || b == 0 {
-		return a + b
-	}
-	return min(a, b)
 }
 
 // report writes a status that changed, and tells of the transitions. Where the ExposedApp

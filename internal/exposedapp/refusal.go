@@ -3,13 +3,30 @@ package exposedapp
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+const (
+	// askAgain is when the operator asks again for what a quota or a policy of the
+	// cluster refuses. No event tells that one of these was changed; to watch the quotas
+	// would take an event for every pod that comes and goes.
+	askAgain = 10 * time.Second
+
+	// askSeldom is when it asks again for what a human has to correct. Most of that is
+	// known to be refused again, but a webhook may name fields as well.
+	askSeldom = 5 * time.Minute
+
+	// lookAgain is when an app looks again at what is about to come to pass, for the case
+	// that no event tells it.
+	lookAgain = 5 * time.Second
 )
 
 // refusal is why a child is not as declared. It is nil where all is well.
@@ -20,12 +37,15 @@ type refusal struct {
 	message string
 	// stalled is whether a human must edit something before it can go on.
 	stalled bool
-	// retry is the API server's error where another try may help.
+	// retry is the API server's error where it did not come to a decision. What an
+	// earlier try applied may well be all that is declared.
 	retry error
+	// again is when to try again if no event tells to, 0 for never.
+	again time.Duration
 }
 
-// err returns the error on which the controller backs off and tries again. A
-// user's mistake is none: the operator sleeps until a watch wakes it.
+// err returns the error on which the controller backs off and tries again. What was
+// decided is none: the operator sleeps until a watch wakes it, or for as long as again.
 func (r *refusal) err() error {
 	if r == nil {
 		return nil
@@ -35,6 +55,14 @@ func (r *refusal) err() error {
 
 func (r *refusal) isStalled() bool {
 	return r != nil && r.stalled
+}
+
+// pause returns when to try again, 0 for never.
+func (r *refusal) pause() time.Duration {
+	if r == nil {
+		return 0
+	}
+	return r.again
 }
 
 // nameConflict says that an object of the child's name is somebody else's.
@@ -47,21 +75,55 @@ func nameConflict(kind, namespace, name string) *refusal {
 	}
 }
 
+// inItsPlace says that an object of the child's name is on its way out.
+func inItsPlace(kind, namespace, name, why string) *refusal {
+	return &refusal{
+		reason:  v1alpha1.ReasonPending,
+		message: fmt.Sprintf("%s %s/%s %s: waiting until it is gone to make another", kind, namespace, name, why),
+	}
+}
+
+// driftError is the API server's answer to an apply that it refuses for what others made
+// of the child, and not for what is declared.
+type driftError struct{ error }
+
+func (e driftError) Unwrap() error { return e.error }
+
+// errReplaced says that a child was deleted, to be made anew as soon as it is gone.
+var errReplaced = errors.New("it was changed in what cannot be changed back, and is being replaced")
+
 // refused turns the API server's answer to a child into a refusal.
 func refused(kind string, err error) *refusal {
+	_, drifted := errors.AsType[driftError](err)
 	switch {
 	case err == nil:
 		return nil
-	case apierrors.IsInvalid(err) || apierrors.IsBadRequest(err):
+	case errors.Is(err, errReplaced):
+		return &refusal{reason: v1alpha1.ReasonPending, message: fmt.Sprintf("the %s: %v", kind, err), again: lookAgain}
+	case drifted:
+		return &refusal{
+			reason: v1alpha1.ReasonApplyFailed,
+			message: fmt.Sprintf("others changed the %s so that the API server refuses to have it as declared, trying again; "+
+				"delete it, and the operator makes it anew: %v", kind, err),
+			again: askAgain,
+		}
+	case namesField(err):
 		return &refusal{
 			reason:  v1alpha1.ReasonInvalidApp,
 			message: fmt.Sprintf("the API server refuses the %s, correct the ExposedApp's spec: %v", kind, err),
 			stalled: true,
+			again:   askSeldom,
 		}
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return &refusal{
 			reason:  v1alpha1.ReasonApplyFailed,
 			message: fmt.Sprintf("the namespace is being deleted, so there will be no %s", kind),
+		}
+	case apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err):
+		return &refusal{
+			reason:  v1alpha1.ReasonApplyFailed,
+			message: fmt.Sprintf("the cluster refuses the %s, asking again every %v: %v", kind, askAgain, err),
+			again:   askAgain,
 		}
 	default:
 		return &refusal{
@@ -72,15 +134,54 @@ func refused(kind string, err error) *refusal {
 	}
 }
 
-// portCause returns what the API server has against the Service's node port, or
-// nothing where that is not what it refuses.
-func portCause(err error) (taken bool, outOfRange string) {
+// namesField tells whether the API server says which field is wrong. A policy or a
+// webhook that refuses an object as invalid does not.
+func namesField(err error) bool {
+	for _, cause := range causes(err) {
+		if cause.Field != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// ofContent tells whether the API server refuses what an object would be, whoever is
+// behind that. A node port that is there twice it takes for an error of its own.
+func ofContent(err error) bool {
+	status, ok := errors.AsType[*apierrors.StatusError](err)
+	return ok && (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
+		status.ErrStatus.Code == http.StatusInternalServerError && strings.Contains(status.ErrStatus.Message, "duplicate"))
+}
+
+// immutable tells whether the API server refuses to change what cannot be changed.
+func immutable(err error) bool {
+	for _, cause := range causes(err) {
+		switch {
+		case strings.Contains(cause.Message, "field is immutable"),
+			strings.Contains(cause.Message, "may not change once set"),
+			strings.HasPrefix(cause.Field, "spec.clusterIP"):
+			return true
+		}
+	}
+	return false
+}
+
+// causes returns what the API server has against an object.
+func causes(err error) []metav1.StatusCause {
 	status, ok := errors.AsType[*apierrors.StatusError](err)
 	if !ok || !apierrors.IsInvalid(err) || status.ErrStatus.Details == nil {
-		return false, ""
+		return nil
 	}
-	for _, cause := range status.ErrStatus.Details.Causes {
-		if cause.Type != metav1.CauseTypeFieldValueInvalid || cause.Field != "spec.ports[0].nodePort" {
+	return status.ErrStatus.Details.Causes
+}
+
+// portCause returns what the API server has against a node port of a Service, or nothing
+// where that is not what it refuses. Which of its ports is meant it tells by an index in
+// the Service as it would have been, so the node port itself is looked for.
+func portCause(err error, nodePort int32) (taken bool, outOfRange string) {
+	for _, cause := range causes(err) {
+		if cause.Type != metav1.CauseTypeFieldValueInvalid || !isNodePort(cause.Field) ||
+			!strings.Contains(cause.Message, fmt.Sprintf(": %d: ", nodePort)) {
 			continue
 		}
 		// The API server tells the two apart by its text alone.
@@ -92,4 +193,9 @@ func portCause(err error) (taken bool, outOfRange string) {
 		}
 	}
 	return false, ""
+}
+
+// isNodePort tells whether a field is that of the node port of some port of a Service.
+func isNodePort(field string) bool {
+	return strings.HasPrefix(field, "spec.ports[") && strings.HasSuffix(field, "]."+nodePortField)
 }

@@ -1,6 +1,7 @@
 package exposedapp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"testing"
@@ -24,10 +25,8 @@ func TestRefused(t *testing.T) {
 			err:    invalidService(field.Required(field.NewPath("spec", "ports"), "")),
 			reason: "InvalidApp", stalled: true,
 		},
-		"a bad request":    {err: apierrors.NewBadRequest("no"), reason: "InvalidApp", stalled: true},
 		"a conflict":       {err: apierrors.NewConflict(services, "web", errors.New("changed")), reason: "ApplyFailed"},
 		"exists":           {err: apierrors.NewAlreadyExists(services, "web"), reason: "ApplyFailed"},
-		"forbidden":        {err: apierrors.NewForbidden(services, "web", errors.New("quota")), reason: "ApplyFailed"},
 		"too many":         {err: apierrors.NewTooManyRequests("later", 1), reason: "ApplyFailed"},
 		"an internal one":  {err: apierrors.NewInternalError(errors.New("range is full")), reason: "ApplyFailed"},
 		"a broken network": {err: errors.New("connection reset"), reason: "ApplyFailed"},
@@ -42,6 +41,7 @@ func TestRefused(t *testing.T) {
 				g.Expect(got.isStalled()).To(Equal(test.stalled))
 				if test.stalled {
 					g.Expect(got.err()).NotTo(HaveOccurred(), "the operator sleeps until a human edits")
+					g.Expect(got.pause()).To(Equal(askSeldom), "or a webhook is gone")
 				} else {
 					g.Expect(got.err()).To(MatchError(test.err))
 				}
@@ -55,6 +55,34 @@ func TestRefused(t *testing.T) {
 		g.Expect(got.err()).NotTo(HaveOccurred())
 		g.Expect(got.isStalled()).To(BeFalse())
 	})
+}
+
+// What a quota or a policy has against a child may pass by itself, and nothing in the spec
+// is known to be wrong. The operator asks again, ever at the same pace.
+func TestRefusedByTheCluster(t *testing.T) {
+	services := schema.GroupResource{Resource: "services"}
+	policy := apierrors.NewForbidden(services, "web", errors.New("ValidatingAdmissionPolicy 'p' denied request: no"))
+	// As the API server answers where a policy gives no reason of its own.
+	policy.ErrStatus.Reason, policy.ErrStatus.Code = metav1.StatusReasonInvalid, 422
+	policy.ErrStatus.Details.Causes = []metav1.StatusCause{{Message: "no"}}
+	for name, err := range map[string]error{
+		"a quota":                  apierrors.NewForbidden(services, "web", errors.New("exceeded quota: q")),
+		"a policy":                 policy,
+		"a webhook":                apierrors.NewBadRequest("admission webhook \"w\" denied the request: no"),
+		"what others changed":      driftError{invalidService(field.Duplicate(field.NewPath("spec", "ports").Index(1), 80))},
+		"what others changed, too": fmt.Errorf("apply: %w", driftError{policy}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			got := refused("Service", err)
+			g.Expect(got.reason).To(Equal("ApplyFailed"))
+			g.Expect(got.message).To(SatisfyAll(ContainSubstring("the Service"), ContainSubstring(err.Error()),
+				Not(ContainSubstring("spec,"))))
+			g.Expect(got.isStalled()).To(BeFalse())
+			g.Expect(got.err()).NotTo(HaveOccurred(), "it would be tried ever later")
+			g.Expect(got.pause()).To(Equal(askAgain))
+		})
+	}
 }
 
 // A namespace that is being deleted takes the ExposedApp with it: trying again
@@ -86,6 +114,7 @@ func TestPortCause(t *testing.T) {
 	nodePort := field.NewPath("spec", "ports").Index(0).Child("nodePort")
 	tests := map[string]struct {
 		err        error
+		nodePort   int32
 		taken      bool
 		outOfRange string
 	}{
@@ -96,8 +125,13 @@ func TestPortCause(t *testing.T) {
 		},
 		"out of range": {
 			err:        invalidService(field.Invalid(nodePort, 8080, outOfRange)),
+			nodePort:   8080,
 			outOfRange: "Invalid value: 8080: " + outOfRange,
 		},
+		"taken, of a port that stands elsewhere": {
+			err: invalidService(field.Invalid(field.NewPath("spec", "ports").Index(2).Child("nodePort"), 31000, allocated)), taken: true,
+		},
+		"another node port of the Service": {err: invalidService(field.Invalid(nodePort, 31001, allocated))},
 		"taken, behind another cause": {
 			err:   invalidService(field.Required(field.NewPath("spec", "selector"), ""), field.Invalid(nodePort, 31000, allocated)),
 			taken: true,
@@ -116,7 +150,8 @@ func TestPortCause(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			taken, outOfRange := portCause(test.err)
+			test.nodePort = cmp.Or(test.nodePort, 31000)
+			taken, outOfRange := portCause(test.err, test.nodePort)
 			g.Expect(taken).To(Equal(test.taken))
 			g.Expect(outOfRange).To(Equal(test.outOfRange))
 		})
@@ -128,4 +163,9 @@ func TestPortCause(t *testing.T) {
 // already allocated".
 func invalidService(causes ...*field.Error) *apierrors.StatusError {
 	return apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "web", causes)
+}
+
+// invalidField is the API server's answer to a Service of which a field is wrong.
+func invalidField() *apierrors.StatusError {
+	return invalidService(field.Required(field.NewPath("spec", "ports"), ""))
 }

@@ -2,16 +2,40 @@ package exposedapp
 
 import (
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
 // verified remembers by which digest children are as declared. So an app is rendered
-// when it changes, not whenever something about it is heard.
+// when it changes, not whenever something about it is heard. Nor is the API server asked
+// again then what it decided against.
 type verified struct {
-	mu   sync.Mutex
-	apps map[types.NamespacedName]*findings
+	mu        sync.Mutex
+	apps      map[types.NamespacedName]*findings
+	decisions map[childKey]decision
+}
+
+// childKey is an app, which its children have the name of, and the kind of one of them.
+type childKey struct {
+	app  types.NamespacedName
+	kind string
+}
+
+// matter is what the API server is asked: to bring a child of a version, or none, to what
+// is declared.
+type matter struct {
+	declaration
+	nodePort int32
+	version  string
+}
+
+// decision is what it decided, and for how long that is not asked again.
+type decision struct {
+	matter
+	refusal *refusal
+	until   time.Time
 }
 
 // findings are those on the children of an app, which have its name.
@@ -25,11 +49,10 @@ func (f *findings) on(kind string) *finding {
 	return &f.deployment
 }
 
-// declaration is what a child is rendered from.
+// declaration is what a child is rendered from, but for its node port.
 type declaration struct {
 	app        types.UID
 	generation int64
-	nodePort   int32
 }
 
 // finding is how a child is known to be as declared: by its digest, or by the version
@@ -41,7 +64,9 @@ type finding struct {
 }
 
 func newVerified() *verified {
-	return &verified{apps: make(map[types.NamespacedName]*findings)}
+	return &verified{
+		apps: make(map[types.NamespacedName]*findings), decisions: make(map[childKey]decision),
+	}
 }
 
 // asDeclared tells whether a child is as declared. wanted returns the digest of what is,
@@ -95,4 +120,29 @@ func (v *verified) forget(key types.NamespacedName) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.apps, key)
+	delete(v.decisions, childKey{key, "Deployment"})
+	delete(v.decisions, childKey{key, "Service"})
+}
+
+// decided returns the refusal that stands in a matter, nil where it has to be asked.
+func (v *verified) decided(key childKey, asked matter, now time.Time) *refusal {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if made := v.decisions[key]; made.matter == asked && now.Before(made.until) {
+		return made.refusal
+	}
+	return nil
+}
+
+// decide notes the API server's answer in a matter. One that may be another at the next
+// try is no decision.
+func (v *verified) decide(key childKey, asked matter, refusal *refusal, now time.Time) *refusal {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if refusal.pause() == 0 {
+		delete(v.decisions, key)
+	} else {
+		v.decisions[key] = decision{matter: asked, refusal: refusal, until: now.Add(refusal.again)}
+	}
+	return refusal
 }

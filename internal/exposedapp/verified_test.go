@@ -1,6 +1,7 @@
 package exposedapp
 
 import (
+	"errors"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -35,9 +36,7 @@ func TestVerified(t *testing.T) {
 		g.Expect(ask(v, declared, child("9", other))).To(BeFalse())
 		g.Expect(ask(v, declared, child("9", 0))).To(BeFalse())
 		g.Expect(rendered).To(Equal(1))
-		for i, changed := range []declaration{
-			{app: "other", generation: 1}, {app: "app", generation: 2}, {app: "app", generation: 1, nodePort: 31000},
-		} {
+		for i, changed := range []declaration{{app: "other", generation: 1}, {app: "app", generation: 2}} {
 			g.Expect(ask(v, changed, child("7", asWanted))).To(BeTrue())
 			g.Expect(rendered).To(Equal(2 + i))
 		}
@@ -67,4 +66,29 @@ func TestVerified(t *testing.T) {
 		v.forget(web)
 		g.Expect(v.apps).To(BeEmpty())
 	})
+}
+
+// What was decided is asked again when it is another matter, or after a while.
+func TestDecided(t *testing.T) {
+	g, v, now := NewWithT(t), newVerified(), at(0).Time
+	key := childKey{types.NamespacedName{Namespace: "shop", Name: "web"}, "Service"}
+	asked := matter{declaration: declaration{app: "app", generation: 1}, nodePort: 31000, version: "7"}
+	refusal := refused("Service", invalidField())
+	g.Expect(v.decided(key, asked, now)).To(BeNil())
+	g.Expect(v.decide(key, asked, refusal, now)).To(BeIdenticalTo(refusal))
+	g.Expect(v.decided(key, asked, now.Add(askSeldom-1))).To(BeIdenticalTo(refusal))
+	g.Expect(v.decided(key, asked, now.Add(askSeldom))).To(BeNil())
+	for _, change := range []func(*matter){
+		func(m *matter) { m.generation++ }, func(m *matter) { m.nodePort++ }, func(m *matter) { m.version = "8" },
+		func(m *matter) { m.app = "next" },
+	} {
+		other := asked
+		change(&other)
+		g.Expect(v.decided(key, other, now)).To(BeNil())
+	}
+	g.Expect(v.decide(key, asked, refused("Service", errors.New("busy")), now)).NotTo(BeNil())
+	g.Expect(v.decided(key, asked, now)).To(BeNil(), "an error is no decision")
+	v.decide(key, asked, refusal, now)
+	v.forget(key.app)
+	g.Expect(v.decisions).To(BeEmpty())
 }

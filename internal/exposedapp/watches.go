@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -36,8 +37,22 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 	if r.claims, err = newLookup(ctx, mgr.GetCache(), &v1alpha1.ExposedApp{}, "nodePort", claimedPort); err != nil {
 		return err
 	}
-	r.throttle, r.verified = newThrottle(), newVerified()
+	services, err := mgr.GetCache().GetInformer(ctx, &corev1.Service{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return err
+	}
+	if shared, ok := services.(toolscache.SharedInformer); ok {
+		r.services = shared.GetStore()
+	}
+	if r.direct, err = client.New(mgr.GetConfig(), client.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+		FieldOwner: v1alpha1.OperatorName,
+	}); err != nil {
+		return err
+	}
 	r.looks, r.contests = newLooks(mgr.GetAPIReader()), newContests()
+	r.throttle, r.verified, r.retries = newThrottle(), newVerified(), newRetries()
+	options.RateLimiter = r.retries
 	r.events = rate.NewLimiter(eventsPerSecond, eventBurst)
 	sameName := handler.EnqueueRequestsFromMapFunc(r.sameName)
 	// A child carries the ExposedApp's name, whoever owns it: a foreign one of

@@ -16,7 +16,7 @@ import (
 
 const (
 	containerName = "app"
-	portName      = "http"
+	portName      = v1alpha1.PortName
 
 	// messageEnv makes podinfo show the node that served a request.
 	messageEnv = "PODINFO_UI_MESSAGE"
@@ -184,14 +184,19 @@ func selector(app *v1alpha1.ExposedApp) map[string]string {
 // convert turns an API type into its apply configuration; both have the same
 // JSON.
 func convert[T any](value any) *T {
+	configuration := new(T)
+	convertInto(value, configuration)
+	return configuration
+}
+
+// convertInto fills an API type from its apply configuration, or the other way round.
+func convertInto(value, into any) {
 	text, err := json.Marshal(value)
 	if err != nil {
 		// The value was decoded from JSON before.
 		panic(err)
 	}
-	configuration := new(T)
-	if err := json.Unmarshal(text, configuration); err != nil {
+	if err := json.Unmarshal(text, into); err != nil {
 		panic(err)
 	}
-	return configuration
 }

@@ -1,0 +1,228 @@
+package exposedapp
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+const (
+	// conflictGrace is how long an app whose node port another app holds is not stalled
+	// yet. Where several change ports with each other, one hears of it before the others.
+	conflictGrace = 5 * time.Second
+
+	// claimGrace is how long an app that cannot have its Service for another reason than
+	// its node port keeps the port from others.
+	claimGrace = time.Minute
+
+	// longestLine is how many apps are followed that wait for each other's node ports.
+	longestLine = 64
+)
+
+// unavailable returns why a node port cannot be an app's now, nil where it can ask for it.
+// No request is made: most that are in conflict stay so for long.
+func (r *Reconciler) unavailable(
+	ctx context.Context, app *v1alpha1.ExposedApp, live *corev1.Service, nodePort int32,
+) *refusal {
+	holder := r.holderOf(app, nodePort)
+	if holder == nil {
+		return r.olderClaim(app, nodePort)
+	}
+	line, end := r.follow(ctx, app, live, holder, nodePort)
+	if end == returns {
+		switch changed, err := r.rotate(ctx, app, live, line); {
+		case err != nil:
+			// It may be another app's.
+			return &refusal{
+				reason:  v1alpha1.ReasonPortConflict,
+				message: fmt.Sprintf("%d is held by %s, and to change ports failed, trying again: %v", nodePort, named("Service", holder), err),
+				retry:   fmt.Errorf("change node ports: %w", err),
+			}
+		case changed:
+			return nil
+		}
+		end = stays
+	}
+	return occupied(app, holder, nodePort, end, r.Clock.Now())
+}
+
+// occupied returns the refusal for a node port that a Service holds. What will pass by
+// itself is not for a human.
+func occupied(
+	app *v1alpha1.ExposedApp, holder *corev1.Service, nodePort int32, end lineEnd, now time.Time,
+) *refusal {
+	refusal := &refusal{
+		reason:  v1alpha1.ReasonPortConflict,
+		message: fmt.Sprintf("%d is held by %s", nodePort, named("Service", holder)),
+		again:   lookAgain,
+	}
+	switch {
+	case end == leaves:
+		refusal.message += ", which is being deleted: waiting for the port"
+	case end == moves:
+		refusal.message += ", which is about to move to another: waiting for the port"
+	case ours(holder) && now.Sub(conflictSince(app, now)) < conflictGrace:
+		refusal.message += ": " + wayOut
+	default:
+		refusal.message += ": " + wayOut
+		refusal.stalled, refusal.again = true, 0
+	}
+	return refusal
+}
+
+// conflictSince returns since when an app is known not to have its node port because
+// another Service holds it: now, where it is new.
+func conflictSince(app *v1alpha1.ExposedApp, now time.Time) time.Time {
+	allocated := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionPortAllocated)
+	if allocated == nil || allocated.Status != metav1.ConditionFalse || allocated.Reason != v1alpha1.ReasonPortConflict {
+		return now
+	}
+	return allocated.LastTransitionTime.Time
+}
+
+// lineEnd is how a line of apps ends each of which holds the node port that the one before
+// asks for.
+type lineEnd int
+
+const (
+	// stays: the last keeps what it holds.
+	stays lineEnd = iota
+	// leaves: the first holder is on its way out.
+	leaves
+	// moves: the last can have what it asks for, or others change with each other.
+	moves
+	// returns: the last asks for what the first one holds.
+	returns
+)
+
+// follow follows who holds the node port that an app asks for, what that asks for, and so
+// on. It returns the apps that do, in this order.
+func (r *Reconciler) follow(
+	ctx context.Context, app *v1alpha1.ExposedApp, live, holder *corev1.Service, nodePort int32,
+) (line []*v1alpha1.ExposedApp, _ lineEnd) {
+	for range longestLine {
+		if r.leaving(ctx, holder) {
+			if len(line) == 0 {
+				return nil, leaves
+			}
+			return line, moves
+		}
+		next := r.mover(ctx, holder, nodePort)
+		switch {
+		case next == nil || next.UID == app.UID:
+			return line, stays
+		case slices.ContainsFunc(line, func(other *v1alpha1.ExposedApp) bool { return other.UID == next.UID }):
+			return line, moves
+		}
+		line = append(line, next)
+		nodePort = ptr.Deref(next.Spec.NodePort, 0)
+		if nodePort == heldPort(live) {
+			return line, returns
+		}
+		if holder = r.holderOf(next, nodePort); holder == nil {
+			return line, moves
+		}
+	}
+	return line, stays
+}
+
+// mover returns the ExposedApp whose Service holds a node port, if it asks for another one
+// and nothing else keeps it from that.
+func (r *Reconciler) mover(ctx context.Context, holder *corev1.Service, nodePort int32) *v1alpha1.ExposedApp {
+	app := r.ownerOf(ctx, holder)
+	if app == nil || suspended(app) || heldPort(holder) != nodePort {
+		return nil
+	}
+	wanted, now := ptr.Deref(app.Spec.NodePort, 0), r.Clock.Now()
+	if wanted == 0 || wanted == nodePort || now.Sub(refusedSince(app, now)) > conflictGrace {
+		return nil
+	}
+	return app
+}
+
+// ownerOf returns the ExposedApp that controls a Service, nil for none.
+func (r *Reconciler) ownerOf(ctx context.Context, service *corev1.Service) *v1alpha1.ExposedApp {
+	owner := metav1.GetControllerOf(service)
+	if owner == nil || !isExposedApp(owner) {
+		return nil
+	}
+	app := &v1alpha1.ExposedApp{}
+	key := client.ObjectKey{Namespace: service.Namespace, Name: owner.Name}
+	if err := r.Client.Get(ctx, key, app, client.DisableReadYourWritesConsistency); err != nil || app.UID != owner.UID {
+		return nil
+	}
+	return app
+}
+
+// leaving tells whether a Service is being deleted, or waits for the garbage
+// collector because its ExposedApp is gone.
+func (r *Reconciler) leaving(ctx context.Context, service *corev1.Service) bool {
+	if service.DeletionTimestamp != nil {
+		return true
+	}
+	app := r.ownerOf(ctx, service)
+	return ours(service) && (app == nil || app.DeletionTimestamp != nil)
+}
+
+// olderClaim returns a refusal where an older ExposedApp asks for the same node port, which
+// nobody holds: the oldest of all is about to have it.
+func (r *Reconciler) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *refusal {
+	rivals, err := r.claims.find(strconv.Itoa(int(nodePort)))
+	if err != nil {
+		return refused("Service", fmt.Errorf("who asks for node port %d: %w", nodePort, err))
+	}
+	first, now := app, r.Clock.Now()
+	for _, rival := range rivals {
+		if claiming(rival, now) && older(rival, first) {
+			first = rival
+		}
+	}
+	if first.UID == app.UID {
+		return nil
+	}
+	return &refusal{
+		reason: v1alpha1.ReasonPortConflict,
+		message: fmt.Sprintf("%d is claimed by %s, which is older: waiting until that has it, or is found to have no use for it",
+			nodePort, named("ExposedApp", first)),
+		again: lookAgain,
+	}
+}
+
+// claiming tells whether an app that asks for a node port keeps it from younger ones. Who
+// could not have it anyhow does not.
+func claiming(app *v1alpha1.ExposedApp, now time.Time) bool {
+	return app.DeletionTimestamp == nil && !suspended(app) && now.Sub(refusedSince(app, now)) <= claimGrace
+}
+
+// refusedSince returns since when an app cannot have its Service, for another reason than
+// that its node port is held: now, where it can. An app that nobody has followed yet has
+// none since it was created.
+func refusedSince(app *v1alpha1.ExposedApp, now time.Time) time.Time {
+	allocated := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionPortAllocated)
+	switch {
+	case allocated == nil:
+		return app.CreationTimestamp.Time
+	case allocated.Status == metav1.ConditionTrue || allocated.Reason == v1alpha1.ReasonPortConflict:
+		return now
+	}
+	return allocated.LastTransitionTime.Time
+}
+
+// older orders ExposedApps by age. Of those of the same second one is the first by chance,
+// which nobody can choose.
+func older(a, b *v1alpha1.ExposedApp) bool {
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.UID < b.UID
+}

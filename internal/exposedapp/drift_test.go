@@ -1,0 +1,220 @@
+package exposedapp
+
+import (
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/gen"
+)
+
+func TestServiceInTheWay(t *testing.T) {
+	own := corev1.ServicePort{Name: "http", Protocol: corev1.ProtocolTCP, Port: 80, NodePort: 31000}
+	changed := func(change func(*corev1.ServicePort)) []corev1.ServicePort {
+		port := own
+		change(&port)
+		return []corev1.ServicePort{{Name: "metrics", Protocol: corev1.ProtocolTCP, Port: 9797, NodePort: 31001}, port}
+	}
+	key := func(port int, protocol string) string {
+		return fieldpath.MakePathOrDie("spec", "ports",
+			fieldpath.KeyByFields("port", port, "protocol", protocol)).String()
+	}
+	for name, tc := range map[string]struct {
+		ports []corev1.ServicePort
+		want  []string
+	}{
+		"as declared, among others":  {ports: changed(func(*corev1.ServicePort) {})},
+		"another name of ours":       {ports: changed(func(p *corev1.ServicePort) { p.Name = "web" })},
+		"another node port of ours":  {ports: changed(func(p *corev1.ServicePort) { p.NodePort = 31002 })},
+		"another number":             {ports: changed(func(p *corev1.ServicePort) { p.Port = 8080 }), want: []string{key(8080, "TCP")}},
+		"another protocol":           {ports: changed(func(p *corev1.ServicePort) { p.Protocol = "UDP" }), want: []string{key(80, "UDP")}},
+		"another number and name":    {ports: changed(func(p *corev1.ServicePort) { p.Port, p.Name = 8080, "x" }), want: []string{key(8080, "TCP")}},
+		"UDP of our number and port": {ports: changed(func(p *corev1.ServicePort) { p.Protocol, p.Name = "UDP", "dns" })},
+		"our node port at another of the Service's": {
+			ports: append(changed(func(p *corev1.ServicePort) { p.NodePort = 31003 }), corev1.ServicePort{Name: "y", Port: 90, NodePort: 31000}),
+			want:  []string{key(90, "TCP")},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			live := &corev1.Service{Spec: corev1.ServiceSpec{Ports: tc.ports}}
+			found := serviceInTheWay(live, gen.ExposedApp("web"), 31000)
+			NewWithT(t).Expect(texts(found)).To(ConsistOf(tc.want))
+		})
+	}
+}
+
+func TestDeploymentInTheWay(t *testing.T) {
+	app := gen.ExposedApp("web", gen.WithEnv("GREETING", "hello"), func(app *v1alpha1.ExposedApp) {
+		app.Spec.App.ReadinessPath = new("")
+		app.Spec.App.Resources = &corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m")},
+			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")},
+		}
+	})
+	const prefix = `.spec.template.spec.containers[name="app"]`
+	probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}}
+	secret := &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{Key: "x"}}
+	for name, tc := range map[string]struct {
+		change func(*corev1.Container)
+		want   []string
+	}{
+		"as declared": {change: func(*corev1.Container) {}},
+		"with what others add": {change: func(c *corev1.Container) {
+			c.Command, c.StartupProbe, c.LivenessProbe.TimeoutSeconds = []string{"podinfo"}, probe, 7
+			c.Env = append(c.Env, corev1.EnvVar{Name: "MORE", Value: "1"})
+			c.Ports = append(c.Ports, corev1.ContainerPort{Name: "metrics", ContainerPort: 9797})
+			c.Resources.Limits[corev1.ResourceCPU] = resource.MustParse("1")
+		}},
+		"other values of the same fields": {change: func(c *corev1.Container) {
+			c.Image, c.Env[0].Value, c.LivenessProbe.HTTPGet.Path = "x", "bye", "/x"
+		}},
+		"another number of the port": {
+			change: func(c *corev1.Container) { c.Ports[0].ContainerPort = 8080 },
+			want:   []string{prefix + `.ports[containerPort=8080,protocol="TCP"]`},
+		},
+		"another protocol of the port": {
+			change: func(c *corev1.Container) { c.Ports[0].Protocol = corev1.ProtocolUDP },
+			want:   []string{prefix + `.ports[containerPort=9898,protocol="UDP"]`},
+		},
+		"a value in place of a source": {
+			change: func(c *corev1.Container) { c.Env[1].Value, c.Env[1].ValueFrom = "hello", nil },
+			want:   []string{prefix + `.env[name="PODINFO_UI_MESSAGE"].value`},
+		},
+		"a source in place of a value": {
+			change: func(c *corev1.Container) { c.Env[0].Value, c.Env[0].ValueFrom = "", secret },
+			want:   []string{prefix + `.env[name="GREETING"].valueFrom`},
+		},
+		"a source in place of another": {
+			change: func(c *corev1.Container) { c.Env[1].ValueFrom = secret },
+			want:   []string{prefix + `.env[name="PODINFO_UI_MESSAGE"].valueFrom.secretKeyRef`},
+		},
+		"a probe of another kind": {
+			change: func(c *corev1.Container) { c.LivenessProbe = probe },
+			want:   []string{prefix + `.livenessProbe.exec`},
+		},
+		"a profile of another kind": {
+			change: func(c *corev1.Container) {
+				c.SecurityContext.SeccompProfile = &corev1.SeccompProfile{Type: "Localhost", LocalhostProfile: new("p")}
+			},
+			want: []string{prefix + `.securityContext.seccompProfile.localhostProfile`},
+		},
+		"limits below what is requested, and requests beyond limits": {
+			change: func(c *corev1.Container) {
+				c.Resources.Limits[corev1.ResourceCPU] = resource.MustParse("100m")
+				c.Resources.Requests[corev1.ResourceMemory] = resource.MustParse("1Gi")
+			},
+			want: []string{prefix + `.resources.limits.cpu`, prefix + `.resources.requests.memory`},
+		},
+		"another name of the container": {
+			change: func(c *corev1.Container) { c.Name = "web" },
+			want:   []string{`.spec.template.spec.containers[name="web"]`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			live := &appsv1.Deployment{}
+			convertInto(deployment(app), live)
+			live.Spec.Template.Spec.Containers = append(live.Spec.Template.Spec.Containers, corev1.Container{Name: "sidecar"})
+			tc.change(&live.Spec.Template.Spec.Containers[0])
+			NewWithT(t).Expect(texts(deploymentInTheWay(live, app))).To(ConsistOf(tc.want))
+		})
+	}
+	t.Run("what is left of a probe that is no longer declared", func(t *testing.T) {
+		g, live := NewWithT(t), &appsv1.Deployment{}
+		convertInto(deployment(app), live)
+		live.Spec.Template.Spec.Containers[0].ReadinessProbe = probe
+		g.Expect(texts(deploymentInTheWay(live, app))).To(BeEmpty(), "others may add one")
+		g.Expect(readInto(g, tree(g, live), fieldpath.NewSet(fieldpath.MakePathOrDie("spec", "template", "spec", "containers",
+			fieldpath.KeyByFields("name", "app"), "readinessProbe", "httpGet", "path")), live)).To(Succeed())
+		g.Expect(texts(deploymentInTheWay(live, app))).To(ConsistOf(prefix + `.readinessProbe`))
+	})
+}
+
+// What is the operator's and nobody else's goes with its next apply.
+func TestOwnedBy(t *testing.T) {
+	g := NewWithT(t)
+	item := fieldpath.MakePathOrDie("spec", "ports", fieldpath.KeyByFields("port", 8080, "protocol", "TCP"))
+	entry := func(manager string, operation metav1.ManagedFieldsOperationType, fields string) metav1.ManagedFieldsEntry {
+		return metav1.ManagedFieldsEntry{Manager: manager, Operation: operation, FieldsV1: metav1.NewFieldsV1(fields)}
+	}
+	const theirs = `{"f:spec":{"f:ports":{"k:{\"port\":8080,\"protocol\":\"TCP\"}":{".":{},"f:name":{},"f:port":{}},"k:{\"port\":9797,\"protocol\":\"TCP\"}":{".":{}}}}}`
+	before := []metav1.ManagedFieldsEntry{
+		entry(v1alpha1.OperatorName, metav1.ManagedFieldsOperationApply, `{"f:spec":{"f:type":{}}}`),
+		entry("kubectl-patch", metav1.ManagedFieldsOperationUpdate, theirs),
+		entry("kubectl-edit", metav1.ManagedFieldsOperationUpdate,
+			`{"f:spec":{"f:ports":{"k:{\"port\":8080,\"protocol\":\"TCP\"}":{"f:name":{}}}}}`),
+	}
+	after, err := ownedBy(before, fieldpath.NewSet(item), "v1")
+	g.Expect(err).NotTo(HaveOccurred())
+	fields := map[string][]string{}
+	for _, entry := range after {
+		owned, err := fieldsOf(entry)
+		g.Expect(err).NotTo(HaveOccurred())
+		fields[entry.Manager] = texts(owned)
+	}
+	g.Expect(fields).To(HaveLen(2), "who owns nothing more is left out")
+	g.Expect(fields["kubectl-patch"]).To(ConsistOf(`.spec.ports[port=9797,protocol="TCP"]`))
+	g.Expect(fields[v1alpha1.OperatorName]).To(ConsistOf(".spec.type", item.String()))
+
+	after, err = ownedBy(before[2:], fieldpath.NewSet(item), "v1")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(after).To(ConsistOf(SatisfyAll(HaveField("Manager", v1alpha1.OperatorName),
+		HaveField("Operation", metav1.ManagedFieldsOperationApply), HaveField("APIVersion", "v1"))))
+}
+
+// Pods that the next Deployment selects go on to serve; others nobody would end.
+func TestLettingGoOf(t *testing.T) {
+	g, app, live := NewWithT(t), gen.ExposedApp("web"), &appsv1.Deployment{}
+	live.Spec.Template.Labels = map[string]string{v1alpha1.NameLabel: "web", "more": "1"}
+	g.Expect(lettingGoOf(live, app)).To(Equal(metav1.DeletePropagationOrphan))
+	live.Spec.Template.Labels = map[string]string{"app": "web"}
+	g.Expect(lettingGoOf(live, app)).To(Equal(metav1.DeletePropagationBackground))
+}
+
+// However long an app was refused, it is tried within seconds, and many together do not
+// ask more often than a few.
+func TestRetries(t *testing.T) {
+	g, retries := NewWithT(t), newRetries()
+	app := requestFor("web")
+	var pauses []time.Duration
+	for range 60 {
+		pauses = append(pauses, retries.When(app))
+	}
+	g.Expect(pauses[0]).To(Equal(firstRetry))
+	g.Expect(pauses).To(HaveEach(BeNumerically("<=", lastRetry)))
+	g.Expect(pauses[59]).To(Equal(lastRetry))
+	for range 20 * retriesPerSecond {
+		retries.When(app)
+	}
+	g.Expect(retries.When(app)).To(BeNumerically(">", lastRetry))
+	g.Expect(retries.When(requestFor("other"))).To(Equal(firstRetry), "a conflict of two writers waits for nobody")
+}
+
+func texts(fields *fieldpath.Set) []string {
+	var texts []string
+	for path := range fields.All() {
+		texts = append(texts, path.String())
+	}
+	return texts
+}
+
+// An app that is woken often takes its turn once.
+func TestAsksOnce(t *testing.T) {
+	g, retries, now := NewWithT(t), newRetries(), at(0).Time
+	app := requestFor("web").NamespacedName
+	first := retries.after(app, askAgain, now)
+	g.Expect(first).To(And(BeNumerically(">=", askAgain), BeNumerically("<=", askAgain*6/5)))
+	for range 10 * retryBurst {
+		g.Expect(retries.after(app, askAgain, now.Add(time.Second))).To(Equal(first - time.Second))
+	}
+	g.Expect(retries.after(app, lookAgain, now)).To(BeNumerically("<=", lookAgain*6/5), "another refusal has another pause")
+	g.Expect(retries.after(requestFor("other").NamespacedName, askAgain, now)).To(BeNumerically("<=", askAgain*6/5))
+	g.Expect(retries.after(app, 0, now)).To(BeZero())
+	g.Expect(retries.asks).To(HaveLen(1))
+}
