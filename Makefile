@@ -42,9 +42,10 @@ generate: ## Write deepcopy functions and apply configurations from api/
 	rm -rf api/v1alpha1/applyconfiguration
 	$(CONTROLLER_GEN) object applyconfiguration paths=./api/...
 
-manifests: ## Write the CRDs from api/
+manifests: ## Write the CRDs from api/ and hack/crd/bounds.yaml
 	rm -rf config/crd/bases
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
+	go run ./hack/crd config/crd/bases
 
 docs: ## Write the API reference, docs/api.md, from api/
 	@mkdir -p docs

@@ -77,7 +77,7 @@ type ExposedAppSpec struct {
 	// +optional
 	// +kubebuilder:default="100%"
 	// +kubebuilder:validation:XIntOrString
-	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : self.matches('^(100|[1-9]?[0-9])%$')",message="spec.minReachable must be a number of nodes, 0 or more, or a percentage from 0% to 100%"
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 && self <= 2147483647 : self.matches('^(100|[1-9]?[0-9])%$')",message="spec.minReachable must be a number of nodes, from 0 to 2147483647, or a percentage from 0% to 100%"
 	MinReachable *intstr.IntOrString `json:"minReachable,omitempty"`
 
 	// expectedNodes are the labels of the nodes that are expected to answer. Other
@@ -85,6 +85,9 @@ type ExposedAppSpec struct {
 	// all nodes are expected to, but for those that the operator's --expected-nodes
 	// leaves out.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="!has(self.matchLabels) || self.matchLabels.all(k, size(k) <= 317 && k.indexOf('/') <= 253 && k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="spec.expectedNodes.matchLabels must have the keys of labels: at most 63 letters, digits, '-', '_' and '.', after a DNS name and '/' if need be"
+	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.key.indexOf('/') <= 253)",message="spec.expectedNodes.matchExpressions must have the keys of labels: before '/' at most 253 characters"
+	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(e, (e.operator in ['In', 'NotIn']) == (has(e.values) && size(e.values) > 0))",message="spec.expectedNodes.matchExpressions must have values with the operators In and NotIn, and none with Exists and DoesNotExist"
 	ExpectedNodes *metav1.LabelSelector `json:"expectedNodes,omitempty"`
 
 	// suspend stops the operator from touching the Deployment and the Service.
@@ -147,22 +150,29 @@ type AppSpec struct {
 	// +kubebuilder:validation:Pattern=`^(/.*)?$`
 	ReadinessPath *string `json:"readinessPath,omitempty"`
 
-	// args are the arguments of the image's entrypoint.
+	// args are the arguments of the image's entrypoint, with at most 16384
+	// characters in all.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MaxLength=4096
+	// +kubebuilder:validation:XValidation:rule="self.map(arg, size(arg)).sum() <= 16384",message="spec.app.args must have at most 16384 characters in all: put what is longer into a ConfigMap"
 	Args []string `json:"args,omitempty"`
 
 	// env is the environment of the container. PODINFO_UI_MESSAGE is set to the
-	// name of the node unless it is set here.
+	// name of the node unless it is set here. Names and values have at most 16384
+	// characters in all.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:XValidation:rule="self.map(e, size(e.name) + (has(e.value) ? size(e.value) : 0)).sum() <= 16384",message="spec.app.env must have at most 16384 characters in names and values in all: put what is longer into a ConfigMap"
 	Env []corev1.EnvVar `json:"env,omitempty"`
 
 	// resources are the container's requests and limits.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="!has(self.limits) || self.limits.all(k, size(k) <= 317)",message="spec.app.resources.limits must have names of at most 317 characters"
+	// +kubebuilder:validation:XValidation:rule="!has(self.requests) || self.requests.all(k, size(k) <= 317)",message="spec.app.resources.requests must have names of at most 317 characters"
 	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
 
 	// securityContext is the container's security context. What is omitted of
@@ -178,6 +188,7 @@ type AppSpec struct {
 	// +optional
 	// +mapType=atomic
 	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317)",message="spec.app.nodeSelector must have keys of at most 317 characters"
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 
 	// tolerations are the taints that the pods tolerate.
@@ -269,10 +280,12 @@ type ExposedAppStatus struct {
 
 	// replicasSummary is readyReplicas and the wanted replicas, as in 2/3.
 	// +optional
+	// +kubebuilder:validation:MaxLength=32
 	ReplicasSummary string `json:"replicasSummary,omitempty"`
 
 	// selector is the label selector of the pods, for the scale subresource.
 	// +optional
+	// +kubebuilder:validation:MaxLength=512
 	Selector string `json:"selector,omitempty"`
 
 	// reachability counts the nodes that are expected to answer and those that
@@ -311,6 +324,7 @@ type ReachabilitySummary struct {
 	Reachable int32 `json:"reachable"`
 
 	// summary is reachable and expected, as in 2/3.
+	// +kubebuilder:validation:MaxLength=32
 	Summary string `json:"summary"`
 }
 

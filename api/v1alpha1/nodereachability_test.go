@@ -13,7 +13,7 @@ func TestNodeReachabilitySpecRules(t *testing.T) {
 	rules := map[string]rule{
 		"spec.heartbeatSeconds":        {good: list("1", "300"), bad: list("0", "301")},
 		"spec.clusterSize":             {good: list("1", "5000"), bad: list("0", "-1")},
-		"spec.targets":                 items(32, "{node: a%d}"),
+		"spec.targets":                 items(64, "{node: a%d}"),
 		"spec.targets[0].node":         length(253, node).and(rule{bad: list("[{}]")}),
 		"spec.targets[0].addresses":    {good: list(addresses("b, c")), bad: list(addresses("b, c, d"))},
 		"spec.targets[0].addresses[0]": length(45, addresses),
@@ -38,24 +38,24 @@ func TestReportRules(t *testing.T) {
 	one := func(text string) string { return "[" + text + "]" }
 	many := func(entry string) rule {
 		of := func(n int) string { return with(entry, "addresses")(one(numbered(n, "a%d"))) }
-		return rule{good: list(of(64)), bad: list(of(65))}
+		return rule{good: list(of(128)), bad: list(of(129))}
 	}
 	rules := map[string]rule{
 		"status.renewTime":               {good: list(`"2026-01-01T00:00:00.000000Z"`), bad: list("noon")},
 		"status.servicesResourceVersion": length(64, same),
-		"status.nodePorts":               length(20000, same),
-		"status.addresses":               items(64, "a%d"),
+		"status.nodePorts":               length(8000, same),
+		"status.addresses":               items(128, "a%d"),
 		"status.addresses[0]":            length(45, one),
 		"status.failures":                items(128, "{"+failure+", message: m%d}"),
 		"status.failures[0].reason":      length(64, with(failure, "reason")),
 		"status.failures[0].message":     length(160, with(failure, "message")),
-		"status.failures[0].nodePorts":   length(20000, with(failure, "nodePorts")),
+		"status.failures[0].nodePorts":   length(8000, with(failure, "nodePorts")),
 		"status.failures[0].addresses":   many(failure),
 		"status.failures[0].addresses[0]": length(45, func(text string) string {
 			return with(failure, "addresses")(one(text))
 		}),
 		"status.pending":              items(128, "{"+pending+", nodePorts: '%d'}"),
-		"status.pending[0].nodePorts": length(20000, with(pending, "nodePorts")),
+		"status.pending[0].nodePorts": length(8000, with(pending, "nodePorts")),
 		"status.pending[0].addresses": many(pending),
 		"status.pending[0].addresses[0]": length(45, func(text string) string {
 			return with(pending, "addresses")(one(text))

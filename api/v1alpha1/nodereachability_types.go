@@ -109,6 +109,8 @@ type Target struct {
 
 // NodeReachabilityStatus is a report: every node port in nodePorts was reached
 // on every address in addresses, but for what failures and pending name.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.failures) ? self.failures.map(f, size(f.nodePorts) + (has(f.message) ? size(f.message) : 0) + 46 * size(f.addresses)).sum() : 0) + (has(self.pending) ? self.pending.map(p, size(p.nodePorts) + 46 * size(p.addresses)).sum() : 0) <= 32768",message="status.failures and status.pending must have at most 32768 characters in node ports, messages and addresses in all"
 type NodeReachabilityStatus struct {
 	// observedGeneration is the metadata.generation whose targets were dialled.
 	// +optional
@@ -119,7 +121,8 @@ type NodeReachabilityStatus struct {
 	// +optional
 	RecheckRound int64 `json:"recheckRound,omitempty"`
 
-	// renewTime is when the agent last wrote the report, by the node's clock.
+	// renewTime is when the agent last wrote the report, by the node's clock, in UTC
+	// and with six digits of a fraction.
 	// +optional
 	RenewTime *metav1.MicroTime `json:"renewTime,omitempty"`
 
@@ -140,7 +143,7 @@ type NodeReachabilityStatus struct {
 	// nodePorts are the node ports that were dialled, as ascending ranges, such
 	// as 30000-30010,31000.
 	// +optional
-	// +kubebuilder:validation:MaxLength=20000
+	// +kubebuilder:validation:MaxLength=8000
 	NodePorts string `json:"nodePorts,omitempty"`
 
 	// failures are the node ports that did not answer.
@@ -179,7 +182,7 @@ type ProbeFailure struct {
 	Evidence *Evidence `json:"evidence,omitempty"`
 
 	// nodePorts are the node ports, as ascending ranges.
-	// +kubebuilder:validation:MaxLength=20000
+	// +kubebuilder:validation:MaxLength=8000
 	NodePorts string `json:"nodePorts"`
 
 	// addresses are the node addresses.
@@ -232,7 +235,7 @@ type PendingProbes struct {
 	TranslatedTo string `json:"translatedTo,omitempty"`
 
 	// nodePorts are the node ports, as ascending ranges.
-	// +kubebuilder:validation:MaxLength=20000
+	// +kubebuilder:validation:MaxLength=8000
 	NodePorts string `json:"nodePorts"`
 
 	// addresses are the node addresses.
@@ -245,7 +248,7 @@ type PendingProbes struct {
 // ProbeStatistics counts the probes of all node ports, those of the node itself
 // included, since the agent started.
 type ProbeStatistics struct {
-	// startTime is when the agent started to count, by the node's clock.
+	// startTime is when the agent started to count, by the node's clock, in UTC.
 	StartTime metav1.Time `json:"startTime"`
 
 	// results are the numbers of probes by result. A result that never came is

@@ -52,7 +52,7 @@ func TestSpecRules(t *testing.T) {
 		"spec.minReachable": {
 			good:    list("0", "2", "5000", `"0%"`, `"50%"`, `"99%"`, `"100%"`),
 			bad:     list("-1", `"101%"`, `"x"`, `"50"`, `"-1%"`, `"1.5%"`, `"050%"`, `"100%x"`, `""`),
-			message: "spec.minReachable must be a number of nodes, 0 or more, or a percentage from 0% to 100%",
+			message: "spec.minReachable must be a number of nodes, from 0 to 2147483647, or a percentage from 0% to 100%",
 		},
 	}
 	for field, rule := range rules {

@@ -29,10 +29,12 @@ type AppSpecApplyConfiguration struct {
 	// readinessPath is the HTTP path of the container's readiness probe. The
 	// empty string leaves the probe out.
 	ReadinessPath *string `json:"readinessPath,omitempty"`
-	// args are the arguments of the image's entrypoint.
+	// args are the arguments of the image's entrypoint, with at most 16384
+	// characters in all.
 	Args []string `json:"args,omitempty"`
 	// env is the environment of the container. PODINFO_UI_MESSAGE is set to the
-	// name of the node unless it is set here.
+	// name of the node unless it is set here. Names and values have at most 16384
+	// characters in all.
 	Env []v1.EnvVar `json:"env,omitempty"`
 	// resources are the container's requests and limits.
 	Resources *v1.ResourceRequirements `json:"resources,omitempty"`

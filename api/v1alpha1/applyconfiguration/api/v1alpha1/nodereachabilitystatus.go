@@ -17,7 +17,8 @@ type NodeReachabilityStatusApplyConfiguration struct {
 	// recheckRound is the newest spec.recheck.round that was carried out: what
 	// the report says of the pairs named there was found after the request.
 	RecheckRound *int64 `json:"recheckRound,omitempty"`
-	// renewTime is when the agent last wrote the report, by the node's clock.
+	// renewTime is when the agent last wrote the report, by the node's clock, in UTC
+	// and with six digits of a fraction.
 	RenewTime *v1.MicroTime `json:"renewTime,omitempty"`
 	// servicesResourceVersion is the newest state of the Services that the
 	// report covers: what it says of a node port is said of the Service that

@@ -12,7 +12,7 @@ import (
 // ProbeStatistics counts the probes of all node ports, those of the node itself
 // included, since the agent started.
 type ProbeStatisticsApplyConfiguration struct {
-	// startTime is when the agent started to count, by the node's clock.
+	// startTime is when the agent started to count, by the node's clock, in UTC.
 	StartTime *v1.Time `json:"startTime,omitempty"`
 	// results are the numbers of probes by result. A result that never came is
 	// left out.
