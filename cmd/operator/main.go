@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
@@ -44,6 +45,7 @@ type options struct {
 	leaderElect    bool
 	leaseNamespace string
 	workers        int
+	expectedNodes  string
 }
 
 func main() {
@@ -55,6 +57,8 @@ func main() {
 	flag.StringVar(&opts.leaseNamespace, "leader-elect-resource-namespace", "",
 		"namespace of the lease by which replicas elect the one that works; that of the pod if empty")
 	flag.IntVar(&opts.workers, "workers", 16, "ExposedApps that are reconciled at a time")
+	flag.StringVar(&opts.expectedNodes, "expected-nodes", "",
+		"label selector of the nodes that are expected to answer for any ExposedApp; all are if empty")
 	logging := zap.Options{}
 	logging.BindFlags(flag.CommandLine)
 	flag.Parse()
@@ -67,6 +71,10 @@ func main() {
 }
 
 func run(opts options) error {
+	expected, err := opts.nodeSelector()
+	if err != nil {
+		return err
+	}
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return err
@@ -98,6 +106,8 @@ func run(opts options) error {
 		Matrix:   matrix,
 		Reports:  reports,
 		Clock:    clock.RealClock{},
+
+		ExpectedNodes: expected,
 	}
 	// A standby keeps its caches and the agents' reports warm.
 	warm := true
@@ -128,6 +138,19 @@ func run(opts options) error {
 		return fmt.Errorf("add the memory returner: %w", err)
 	}
 	return mgr.Start(ctx)
+}
+
+// nodeSelector returns what selects the nodes that are expected to answer, nil for all.
+func (o options) nodeSelector() (labels.Selector, error) {
+	if o.expectedNodes == "" {
+		return nil, nil
+	}
+	selector, err := labels.Parse(o.expectedNodes)
+	if err != nil {
+		return nil, fmt.Errorf("--expected-nodes %q is not a label selector, such as "+
+			"'!node.kubernetes.io/exclude-from-external-load-balancers,type!=virtual-kubelet': %w", o.expectedNodes, err)
+	}
+	return selector, nil
 }
 
 func newManager(config *rest.Config, opts options, health *listwatch.Health) (ctrl.Manager, error) {

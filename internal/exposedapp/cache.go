@@ -153,11 +153,11 @@ func trimService(service *corev1.Service, fields fieldSets) {
 	}
 }
 
-// trimNode keeps the addresses and the Ready condition.
+// trimNode keeps the labels, the addresses and the Ready condition.
 func trimNode(node *corev1.Node) {
 	node.ObjectMeta = metav1.ObjectMeta{
 		Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion,
-		DeletionTimestamp: node.DeletionTimestamp,
+		DeletionTimestamp: node.DeletionTimestamp, Labels: node.Labels,
 	}
 	status := corev1.NodeStatus{Addresses: node.Status.Addresses}
 	for _, condition := range node.Status.Conditions {
@@ -169,7 +169,8 @@ func trimNode(node *corev1.Node) {
 		}
 	}
 	node.Spec, node.Status = corev1.NodeSpec{}, status
-	compact.Texts(&node.Status)
+	// Thousands of nodes have the same few labels.
+	compact.Texts(&node.Labels, &node.Status)
 }
 
 // trimEndpointSlice keeps the name of its Service, and the nodes of the endpoints and

@@ -129,13 +129,13 @@ func TestTrimNode(t *testing.T) {
 		trimNode(node)
 		untouched := full(1)
 		untouched.DeletionTimestamp = new(at(5))
-		g.Expect(judged([]corev1.Node{*node})).To(Equal(judged([]corev1.Node{*untouched})))
+		g.Expect(judged([]corev1.Node{*node}, nil)).To(Equal(judged([]corev1.Node{*untouched}, nil)))
 		g.Expect(node.UID).To(Equal(untouched.UID), "it owns the node's report")
 	})
 	t.Run("a heartbeat makes no difference", func(t *testing.T) {
 		g := NewWithT(t)
 		before, after := full(1), full(2)
-		g.Expect(nodeChanged(before, after)).To(BeFalse())
+		g.Expect(nodeChanged(before, after, nil)).To(BeFalse())
 		trimNode(before)
 		trimNode(after)
 		g.Expect(before).To(Equal(after))
@@ -145,6 +145,7 @@ func TestTrimNode(t *testing.T) {
 		"not ready":       func(node *corev1.Node) { node.Status.Conditions[0].Status = corev1.ConditionFalse },
 		"ready once more": func(node *corev1.Node) { node.Status.Conditions[0].LastTransitionTime = at(3) },
 		"on its way out":  func(node *corev1.Node) { node.DeletionTimestamp = new(at(3)) },
+		"a label":         func(node *corev1.Node) { node.Labels["zone"] = "y" },
 	} {
 		t.Run("a change makes one: "+name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -152,7 +153,7 @@ func TestTrimNode(t *testing.T) {
 			change(after)
 			trimNode(before)
 			trimNode(after)
-			g.Expect(nodeChanged(before, after)).To(BeTrue())
+			g.Expect(nodeChanged(before, after, nil)).To(BeTrue())
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
@@ -29,8 +30,11 @@ const nodeGather = 20 * time.Millisecond
 // each is judged on each node. Nodes and apps may be thousands, so what comes in
 // a burst is done once.
 type nodeSource struct {
-	cache   cache.Cache
-	matrix  *reachability.Matrix
+	cache  cache.Cache
+	matrix *reachability.Matrix
+	// expected selects the nodes that are expected to answer; all are if it is nil.
+	expected labels.Selector
+
 	synced  toolscache.ResourceEventHandlerRegistration
 	changed chan struct{}
 }
@@ -49,7 +53,7 @@ func (s *nodeSource) Start(
 		AddFunc:    func(any) { s.note() },
 		DeleteFunc: func(any) { s.note() },
 		UpdateFunc: func(before, after any) {
-			if nodeChanged(before, after) {
+			if nodeChanged(before, after, s.expected) {
 				s.note()
 			}
 		},
@@ -105,7 +109,7 @@ func (s *nodeSource) tell(ctx context.Context) error {
 	if err := s.cache.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list nodes: %w", err)
 	}
-	s.matrix.Know(judged(nodes.Items))
+	s.matrix.Know(judged(nodes.Items, s.expected))
 	return nil
 }
 
@@ -124,28 +128,30 @@ func (s *nodeSource) wake(ctx context.Context, waker *waker) error {
 }
 
 // nodeChanged leaves out the heartbeats of the kubelets.
-func nodeChanged(before, after any) bool {
+func nodeChanged(before, after any, expected labels.Selector) bool {
 	old, ok := before.(*corev1.Node)
 	next, also := after.(*corev1.Node)
-	return !ok || !also || !judgedNode(old).Equal(judgedNode(next))
+	return !ok || !also || !judgedNode(old, expected).Equal(judgedNode(next, expected))
 }
 
 // judged returns what the rules of reachability need to know of the Nodes, by
 // name.
-func judged(items []corev1.Node) []reachability.Node {
+func judged(items []corev1.Node, expected labels.Selector) []reachability.Node {
 	nodes := make([]reachability.Node, 0, len(items))
 	for i := range items {
-		nodes = append(nodes, judgedNode(&items[i]))
+		nodes = append(nodes, judgedNode(&items[i], expected))
 	}
 	slices.SortFunc(nodes, func(a, b reachability.Node) int { return cmp.Compare(a.Name, b.Name) })
 	return nodes
 }
 
-func judgedNode(item *corev1.Node) reachability.Node {
+func judgedNode(item *corev1.Node, expected labels.Selector) reachability.Node {
 	node := reachability.Node{
 		Name:      item.Name,
 		Deleting:  item.DeletionTimestamp != nil,
 		Addresses: topology.Addresses(item),
+		Labels:    item.Labels,
+		Excluded:  expected != nil && !expected.Matches(labels.Set(item.Labels)),
 	}
 	for _, condition := range item.Status.Conditions {
 		if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {

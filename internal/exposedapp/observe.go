@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -115,10 +116,24 @@ func subject(app *v1alpha1.ExposedApp, seen *observed) reachability.App {
 		ResourceVersion: seen.service.ResourceVersion,
 		Families:        spec.IPFamilies,
 		Endpoints:       seen.endpoints,
+		Expected:        expectedNodes(app),
 		Period:          time.Duration(app.Spec.Probe.PeriodSeconds) * time.Second,
 		Known:           app.Status.ObservedGeneration > 0 && app.Status.NodePort == identity.NodePort,
 		Disputed:        disputed(app.Status.Nodes),
 	}
+}
+
+// expectedNodes returns what selects the nodes that are expected to answer, nil for all.
+func expectedNodes(app *v1alpha1.ExposedApp) labels.Selector {
+	if app.Spec.ExpectedNodes == nil {
+		return nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(app.Spec.ExpectedNodes)
+	if err != nil {
+		// The CRD admits none that cannot be read; leave out no node otherwise.
+		return nil
+	}
+	return selector
 }
 
 // disputed returns the addresses of the nodes that not every observer reaches.

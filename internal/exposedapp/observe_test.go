@@ -8,6 +8,8 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
@@ -70,11 +72,33 @@ func TestJudged(t *testing.T) {
 	fresh := gen.Node("a")
 	fresh.Status.Conditions = nil
 
-	g.Expect(judged([]corev1.Node{*ready, *silent, *fresh})).To(Equal([]reachability.Node{
+	silent.Labels = map[string]string{"type": "virtual"}
+
+	all := []reachability.Node{
 		{Name: "a", Addresses: addresses()},
-		{Name: "b", Deleting: true, Addresses: addresses("10.0.0.2")},
+		{Name: "b", Deleting: true, Addresses: addresses("10.0.0.2"), Labels: labels.Set{"type": "virtual"}},
 		{Name: "c", Ready: true, ReadySince: at(1).Time, Addresses: addresses("10.0.0.3", "fd00::3")},
-	}))
+	}
+	g.Expect(judged([]corev1.Node{*ready, *silent, *fresh}, nil)).To(Equal(all))
+	all[1].Excluded = true
+	notVirtual, err := labels.Parse("type!=virtual")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(judged([]corev1.Node{*ready, *silent, *fresh}, notVirtual)).To(Equal(all))
+}
+
+func TestExpectedNodes(t *testing.T) {
+	g := NewWithT(t)
+	app := gen.ExposedApp("web")
+	g.Expect(expectedNodes(app)).To(BeNil(), "all nodes are expected")
+	app.Spec.ExpectedNodes = &metav1.LabelSelector{}
+	g.Expect(expectedNodes(app).Matches(labels.Set{"type": "virtual"})).To(BeTrue(), "nothing is asked of a node")
+	app.Spec.ExpectedNodes.MatchExpressions = []metav1.LabelSelectorRequirement{
+		{Key: "type", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"virtual"}},
+	}
+	g.Expect(expectedNodes(app).Matches(labels.Set{"type": "virtual"})).To(BeFalse())
+	g.Expect(expectedNodes(app).Matches(labels.Set{})).To(BeTrue())
+	app.Spec.ExpectedNodes.MatchExpressions[0].Operator = "Near"
+	g.Expect(expectedNodes(app)).To(BeNil(), "what cannot be read leaves out nobody")
 }
 
 func TestSubject(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
@@ -45,6 +46,9 @@ type Reconciler struct {
 	Matrix  *reachability.Matrix
 	Reports *feed.Reports
 	Clock   clock.PassiveClock
+	// ExpectedNodes selects the nodes that are expected to answer for any ExposedApp.
+	// All are if it is nil.
+	ExpectedNodes labels.Selector
 
 	// slices finds EndpointSlices by their Service, and claims ExposedApps by the node
 	// port that they ask for.

@@ -66,7 +66,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 		Watches(&corev1.Service{}, sameName).
 		Watches(&corev1.Service{}, r.claimants()).
 		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(serviceOf)).
-		WatchesRawSource(&nodeSource{cache: mgr.GetCache(), matrix: r.Matrix}).
+		WatchesRawSource(&nodeSource{cache: mgr.GetCache(), matrix: r.Matrix, expected: r.ExpectedNodes}).
 		WatchesRawSource(&reportSource{reports: r.Reports, matrix: r.Matrix}).
 		WithOptions(options).
 		Complete(r)

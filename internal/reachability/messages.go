@@ -35,6 +35,8 @@ const (
 // excused tells why a node is not expected to answer in an IP family.
 func excused(reason string, family corev1.IPFamily) string {
 	switch reason {
+	case v1alpha1.ReasonNodeExcluded:
+		return "left out by its labels: see spec.expectedNodes, and the operator's --expected-nodes"
 	case v1alpha1.ReasonNodeDeleting:
 		return "the Node is being deleted"
 	case v1alpha1.ReasonNodeNotReady:

@@ -33,6 +33,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -89,6 +90,8 @@ type App struct {
 	ResourceVersion string
 	Families        []corev1.IPFamily
 	Endpoints       Endpoints
+	// Expected selects the nodes that are expected to answer; all are if it is nil.
+	Expected labels.Selector
 	// Period is the time between two probes of a node by one observer.
 	Period time.Duration
 	// Known is whether an earlier operator already judged this Service, so that
@@ -105,6 +108,9 @@ type Node struct {
 	Ready     bool
 	Deleting  bool
 	Addresses map[corev1.IPFamily]netip.Addr
+	Labels    labels.Set
+	// Excluded is whether no app's node port is expected to answer here.
+	Excluded bool
 	// ReadySince is when the Node's Ready condition last changed.
 	ReadySince time.Time
 }
@@ -112,6 +118,7 @@ type Node struct {
 // Equal tells whether two sights of a Node are the same.
 func (n Node) Equal(other Node) bool {
 	return n.Name == other.Name && n.Ready == other.Ready && n.Deleting == other.Deleting &&
+		n.Excluded == other.Excluded && maps.Equal(n.Labels, other.Labels) &&
 		maps.Equal(n.Addresses, other.Addresses) && n.ReadySince.Equal(other.ReadySince)
 }
 

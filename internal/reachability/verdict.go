@@ -101,7 +101,9 @@ func judge(
 func pardon(verdict *v1alpha1.NodeVerdict, words *testimony) {
 	verdict.Expected = false
 	verdict.Reason, verdict.Message = words.excuse, excused(words.excuse, verdict.Family)
-	if len(words.failed) > 0 && words.excuse != v1alpha1.ReasonNoLocalEndpoint {
+	// Of a node that is left out nobody asks for more: it may be one that never answers.
+	if len(words.failed) > 0 && words.excuse != v1alpha1.ReasonNoLocalEndpoint &&
+		words.excuse != v1alpha1.ReasonNodeExcluded {
 		verdict.Message += words.told(func() string { return "; not from " + words.blame() })
 	}
 }
@@ -195,6 +197,8 @@ func (t *testimony) reservation() (reason, message string) {
 // excuse returns why a node is not expected to answer, or nothing.
 func excuse(app *subject, node *place, family corev1.IPFamily) (reason string) {
 	switch {
+	case node.Excluded, app.Expected != nil && !app.Expected.Matches(node.Labels):
+		return v1alpha1.ReasonNodeExcluded
 	case node.Deleting:
 		return v1alpha1.ReasonNodeDeleting
 	case !node.Ready:

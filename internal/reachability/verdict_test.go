@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
@@ -115,6 +116,28 @@ func TestVerdict(t *testing.T) {
 			nodes:   []reachability.Node{node("a", notReady), node("b"), node("c")},
 			reports: reports(fails("b", "Timeout"), fails("c", "Timeout")),
 			want:    v1alpha1.NodeVerdict{State: "Unreachable", Reason: "NodeNotReady", Observers: "0/2"},
+		},
+		"a node that the app leaves out is not expected, whoever fails to reach it": {
+			app:     expecting("type!=virtual"),
+			nodes:   []reachability.Node{node("a", virtual), node("b"), node("c")},
+			reports: reports(fails("b", "Timeout"), answers("c")),
+			want:    v1alpha1.NodeVerdict{State: "Unreachable", Reason: "NodeExcluded", Observers: "1/2"},
+		},
+		"a node that the app asks for is expected": {
+			app:     expecting("type=virtual"),
+			nodes:   []reachability.Node{node("a", virtual), node("b"), node("c")},
+			reports: reports(fails("b", "Timeout"), fails("c", "Timeout")),
+			want:    v1alpha1.NodeVerdict{State: "Unreachable", Expected: true, Reason: "Timeout", Observers: "0/2"},
+		},
+		"a node that is left out for all apps is not expected": {
+			nodes:   []reachability.Node{node("a", excluded), node("b"), node("c")},
+			reports: reports(answers("b"), answers("c")),
+			want:    v1alpha1.NodeVerdict{State: "Reachable", Reason: "NodeExcluded", Observers: "2/2"},
+		},
+		"a node that is left out is heard": {
+			nodes:   []reachability.Node{node("a"), node("b", excluded), node("c", excluded)},
+			reports: reports(answers("b"), answers("c")),
+			want:    v1alpha1.NodeVerdict{State: "Reachable", Expected: true, Observers: "2/2"},
 		},
 		"a NotReady node that answers says so": {
 			nodes:   []reachability.Node{node("a", notReady), node("b"), node("c")},
@@ -455,6 +478,8 @@ func addressOf(name string) netip.Addr {
 
 func notReady(node *reachability.Node)  { node.Ready = false }
 func deleting(node *reachability.Node)  { node.Deleting = true }
+func excluded(node *reachability.Node)  { node.Excluded = true }
+func virtual(node *reachability.Node)   { node.Labels = labels.Set{"type": "virtual"} }
 func noAddress(node *reachability.Node) { node.Addresses = nil }
 
 func reports(all ...*v1alpha1.NodeReachability) []*v1alpha1.NodeReachability { return all }
@@ -525,4 +550,14 @@ func addresses(addresses ...string) func(*v1alpha1.NodeReachability) {
 func renewed(at time.Time) func(*v1alpha1.NodeReachability) {
 	renew := metav1.NewMicroTime(at)
 	return func(r *v1alpha1.NodeReachability) { r.Status.RenewTime = &renew }
+}
+
+// expecting has an app leave out the nodes that are not selected.
+func expecting(selector string) func(*reachability.App) {
+	return func(app *reachability.App) {
+		var err error
+		if app.Expected, err = labels.Parse(selector); err != nil {
+			panic(err)
+		}
+	}
 }
