@@ -60,6 +60,10 @@ func CacheOptions(config *rest.Config, health *listwatch.Health) (cache.Options,
 
 func asItIs(object any) (any, error) { return object, nil }
 
+// maxProbe is the size, in bytes, of the longest annotation that tells of a probe: a path of
+// 1,024 characters, each of which JSON may write in six.
+const maxProbe = 8 << 10
+
 // trim returns the function that makes what is cached of what the API server sent. It
 // changes objects in place, and nothing in one that it was given before: informers do that.
 func trim(fields fieldSets) toolscache.TransformFunc {
@@ -83,6 +87,7 @@ func trim(fields fieldSets) toolscache.TransformFunc {
 // Messages of conditions name the node port, and so are each app's own.
 func trimApp(app *v1alpha1.ExposedApp) {
 	app.ManagedFields, app.Labels, app.Annotations = nil, nil, nil
+	app.OwnerReferences, app.Finalizers = nil, nil
 	app.Status.Conditions = compact.Slice(app.Status.Conditions)
 	app.Status.Nodes = compact.Slice(app.Status.Nodes)
 	compact.Texts(&app.Namespace, &app.Spec, &app.Status.Nodes)
@@ -100,7 +105,7 @@ func trimDeployment(deployment *appsv1.Deployment, fields fieldSets) {
 	}
 	remark{digest: ownedDigest(deployment, fields), text: replicasManager(deployment, fields)}.keep(deployment)
 	compact.Texts(&deployment.Namespace)
-	shareOwners(deployment)
+	trimOwners(deployment)
 	spec, status := deployment.Spec, deployment.Status
 	deployment.Spec, deployment.Status = appsv1.DeploymentSpec{}, appsv1.DeploymentStatus{}
 	if !ours(deployment) {
@@ -135,9 +140,9 @@ func trimService(service *corev1.Service, fields fieldSets) {
 	if trimmed(service) {
 		return
 	}
-	remark{digest: ownedDigest(service, fields), text: service.Annotations[v1alpha1.ProbeAnnotation]}.keep(service)
+	remark{digest: ownedDigest(service, fields), text: probeOf(service)}.keep(service)
 	compact.Texts(&service.Namespace)
-	shareOwners(service)
+	trimOwners(service)
 	spec := service.Spec
 	service.Spec, service.Status = corev1.ServiceSpec{HealthCheckNodePort: spec.HealthCheckNodePort}, corev1.ServiceStatus{}
 	if ours(service) {
@@ -151,6 +156,16 @@ func trimService(service *corev1.Service, fields fieldSets) {
 			service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{NodePort: port.NodePort})
 		}
 	}
+}
+
+// probeOf returns what an annotation tells of a probe. Nobody asks a foreign Service, and
+// none of our own tells more than there is to tell.
+func probeOf(service *corev1.Service) string {
+	text := service.Annotations[v1alpha1.ProbeAnnotation]
+	if !ours(service) || len(text) > maxProbe {
+		return ""
+	}
+	return text
 }
 
 // trimNode keeps the labels, the addresses and the Ready condition.
@@ -194,16 +209,20 @@ func trimEndpointSlice(slice *discoveryv1.EndpointSlice) {
 	compact.Texts(&slice.Namespace, &slice.Endpoints)
 }
 
-// shareOwners keeps the texts of owner references once. An ExposedApp's name is that of
-// its children.
-func shareOwners(child client.Object) {
-	owners := child.GetOwnerReferences()
-	for i := range owners {
-		compact.Texts(&owners[i].APIVersion, &owners[i].Kind)
-		if owners[i].Name == child.GetName() {
-			owners[i].Name = child.GetName()
-		}
+// trimOwners keeps who controls a child, and the texts of that once. An ExposedApp's name
+// is that of its children. Other owners may be any number, and so may finalizers.
+func trimOwners(child client.Object) {
+	child.SetFinalizers(nil)
+	owner := metav1.GetControllerOf(child)
+	if owner == nil {
+		child.SetOwnerReferences(nil)
+		return
 	}
+	compact.Texts(&owner.APIVersion, &owner.Kind)
+	if owner.Name == child.GetName() {
+		owner.Name = child.GetName()
+	}
+	child.SetOwnerReferences([]metav1.OwnerReference{*owner})
 }
 
 // ours tells whether an object is controlled by an ExposedApp.

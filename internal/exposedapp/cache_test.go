@@ -1,6 +1,7 @@
 package exposedapp
 
 import (
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -40,6 +41,28 @@ func TestTrimService(t *testing.T) {
 		g.Expect(service.ManagedFields).To(BeEmpty())
 		g.Expect(service.Labels).To(BeEmpty())
 		g.Expect(service.Annotations).To(BeEmpty())
+	})
+	t.Run("of who is behind it the controller alone is kept, and of a probe no more than there can be", func(t *testing.T) {
+		for name, c := range map[string]struct {
+			change func(*metav1.ObjectMeta)
+			probe  string
+			kept   string
+		}{
+			"our own":       {func(*metav1.ObjectMeta) {}, "{}", "{}"},
+			"too long":      {func(*metav1.ObjectMeta) {}, strings.Repeat("x", 200_000), ""},
+			"a foreign one": {foreign, "{}", ""},
+		} {
+			g := NewWithT(t)
+			service := full(c.change)
+			service.Annotations = map[string]string{v1alpha1.ProbeAnnotation: c.probe}
+			controller := service.OwnerReferences[0]
+			service.OwnerReferences = append([]metav1.OwnerReference{{Kind: "Other", Name: "x"}}, controller)
+			service.Finalizers = []string{"example.com/x"}
+			trimService(service, newFieldSets())
+			g.Expect(remarkOn(service).text).To(Equal(c.kept), name)
+			g.Expect(service.OwnerReferences).To(HaveExactElements(controller), name)
+			g.Expect(service.Finalizers).To(BeEmpty(), name)
+		}
 	})
 	t.Run("of our own what tells it from another on its port is kept, and a digest", func(t *testing.T) {
 		g := NewWithT(t)
@@ -235,11 +258,12 @@ func expectIdentity(g *WithT, got *metav1.ObjectMeta) {
 func TestTrimApp(t *testing.T) {
 	g := NewWithT(t)
 	app := gen.ExposedApp("web")
+	app.OwnerReferences, app.Finalizers = []metav1.OwnerReference{{Kind: "Other"}}, []string{"example.com/x"}
 	app.ManagedFields, app.Labels = []metav1.ManagedFieldsEntry{applied}, map[string]string{"team": "blue"}
 	app.Status.Conditions = append(make([]metav1.Condition, 0, 4), metav1.Condition{Type: v1alpha1.ConditionReady})
 	app.Status.Nodes = append(make([]v1alpha1.NodeVerdict, 0, 4), reachable("a"), reachable("b"))
 	want := app.DeepCopy()
-	want.ManagedFields, want.Labels = nil, nil
+	want.ManagedFields, want.Labels, want.OwnerReferences, want.Finalizers = nil, nil, nil, nil
 	trimApp(app)
 	g.Expect(app).To(Equal(want))
 	g.Expect(app.Status.Conditions).To(HaveCap(1))
