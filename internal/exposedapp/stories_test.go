@@ -11,6 +11,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -75,6 +76,33 @@ var _ = Describe("An ExposedApp", func() {
 
 		reportAll(ctx)
 		Eventually(conditionOf(app, "Ready")).WithContext(ctx).Should(Equal("True Ready"))
+	})
+
+	It("leaves out the nodes that spec.expectedNodes does not select, and follows their labels", func(ctx context.Context) {
+		label := func(ctx context.Context, value string) {
+			GinkgoHelper()
+			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-3"}}
+			patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata": {"labels": {"type": `+value+`}}}`))
+			Expect(k8s.Patch(ctx, node, patch)).To(Succeed())
+		}
+		DeferCleanup(func(ctx context.Context) { label(ctx, "null") })
+		app := healthy(ctx, "web", func(app *v1alpha1.ExposedApp) {
+			app.Spec.ExpectedNodes = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+				{Key: "type", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"virtual"}},
+			}}
+		})
+		Expect(fetch(ctx, app).Status.Reachability.Summary).To(Equal("3/3"))
+		label(ctx, `"virtual"`)
+		Eventually(func(ctx context.Context) string {
+			return fetch(ctx, app).Status.Reachability.Summary
+		}).WithContext(ctx).Should(Equal("2/2"))
+		Expect(fetch(ctx, app).Status.Nodes).To(ContainElement(SatisfyAll(HaveField("Node", "node-3"),
+			HaveField("Expected", false), HaveField("Reason", "NodeExcluded"))))
+		Expect(conditionOf(app, "Ready")(ctx)).To(Equal("True Ready"))
+		label(ctx, "null")
+		Eventually(func(ctx context.Context) string {
+			return fetch(ctx, app).Status.Reachability.Summary
+		}).WithContext(ctx).Should(Equal("3/3"))
 	})
 
 	It("is Ready with as many nodes as spec.minReachable asks for", func(ctx context.Context) {
