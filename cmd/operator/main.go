@@ -121,6 +121,7 @@ func run(opts options) error {
 		Rechecks: matrix,
 		Reports:  matrix,
 		Writes:   flowcontrol.NewTokenBucketRateLimiter(100, 100),
+		Clock:    clock.RealClock{},
 	}
 	if err := nodes.SetupWithManager(mgr, reports, controller.Options{
 		EnableWarmup: &warm, ReconciliationTimeout: time.Minute,

@@ -3,8 +3,6 @@ package topology
 import (
 	"sync"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
@@ -17,19 +15,14 @@ type ownWrites struct {
 	byName map[string]*v1alpha1.NodeReachability
 }
 
-// applied notes what was written, and which version that made.
-func (o *ownWrites) applied(name string, owner types.UID, spec v1alpha1.NodeReachabilitySpec, version string) {
+// applied notes what was written.
+func (o *ownWrites) applied(made *v1alpha1.NodeReachability) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.byName == nil {
 		o.byName = make(map[string]*v1alpha1.NodeReachability)
 	}
-	o.byName[name] = &v1alpha1.NodeReachability{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: name, ResourceVersion: version, OwnerReferences: []metav1.OwnerReference{{UID: owner}},
-		},
-		Spec: spec,
-	}
+	o.byName[made.Name] = made
 }
 
 // newest returns what was written of a NodeReachability where that is newer than what the

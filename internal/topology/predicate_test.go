@@ -28,6 +28,10 @@ func TestListChanged(t *testing.T) {
 		"the heartbeat": {func(n *v1alpha1.NodeReachability) {
 			n.Generation, n.Spec.HeartbeatSeconds = 2, 20
 		}, true},
+		"that it is from outside": {func(n *v1alpha1.NodeReachability) {
+			n.Labels = map[string]string{v1alpha1.VantageLabel: v1alpha1.VantageOutside}
+		}, true},
+		"another label":       {func(n *v1alpha1.NodeReachability) { n.Labels = map[string]string{"a": "b"} }, false},
 		"another of its name": {func(n *v1alpha1.NodeReachability) { n.UID = "another" }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -55,10 +59,16 @@ func TestOwnWrites(t *testing.T) {
 	}
 	var own ownWrites
 	written := v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: 20}
-	own.applied("a", "owner", written, "10")
+	ofNode := wanted{name: "a", node: "owner", spec: written}
+	own.applied(ofNode.written("10"))
 	older := own.newest(shown("9"))
 	g.Expect(older.Spec).To(Equal(written), "the feed does not show it yet")
-	g.Expect(ownedBy(older, "owner")).To(BeTrue())
+	g.Expect(ofNode.owned(older)).To(BeTrue())
+	ofOutsider := wanted{name: "a", object: "uid", spec: written}
+	own.applied(ofOutsider.written("10"))
+	older = own.newest(shown("9"))
+	g.Expect(ofOutsider.owned(older)).To(BeTrue())
+	g.Expect(older.Outside()).To(BeTrue())
 	newer := shown("11")
 	g.Expect(own.newest(newer)).To(BeIdenticalTo(newer), "somebody wrote after it")
 	g.Expect(own.byName).To(BeEmpty())

@@ -11,10 +11,24 @@ import (
 const Observers = 8
 
 // Ring returns, for every node, the nodes that it dials: the Observers nodes
-// that follow it on a ring ordered by a hash of the name, the next one first. The
-// same names always give the same ring. Every node has exactly Observers
-// observers, and one node's coming or going changes at most Observers+1 lists.
+// that follow it on the ring, the next one first. The same names always give the
+// same ring. Every node has exactly Observers observers, and one node's coming or
+// going changes at most Observers+1 lists.
 func Ring(names []string) map[string][]string {
+	ring := inOrder(names)
+	dials := make(map[string][]string, len(ring))
+	for i, from := range ring {
+		next := make([]string, 0, Observers)
+		for step := 1; step <= Observers && step < len(ring); step++ {
+			next = append(next, ring[(i+step)%len(ring)])
+		}
+		dials[from] = next
+	}
+	return dials
+}
+
+// inOrder returns names in the order of the ring: by a hash of the name.
+func inOrder(names []string) []string {
 	type place struct {
 		hash uint64
 		name string
@@ -26,16 +40,11 @@ func Ring(names []string) map[string][]string {
 	slices.SortFunc(ring, func(a, b place) int {
 		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.name, b.name))
 	})
-
-	dials := make(map[string][]string, len(ring))
-	for i, from := range ring {
-		next := make([]string, 0, Observers)
-		for step := 1; step <= Observers && step < len(ring); step++ {
-			next = append(next, ring[(i+step)%len(ring)].name)
-		}
-		dials[from.name] = next
+	ordered := make([]string, 0, len(ring))
+	for _, at := range ring {
+		ordered = append(ordered, at.name)
 	}
-	return dials
+	return ordered
 }
 
 // spread hashes a name so that neighbours by name, which often share a rack or

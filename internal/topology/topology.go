@@ -1,7 +1,9 @@
 // Package topology decides who dials whom. It keeps one NodeReachability per
 // Node, with the nodes that the agent there dials: itself, for diagnosis, and
 // its successors on a ring, so that the load of a node does not grow with the
-// cluster. It also passes on to the agents what they are to look at again.
+// cluster. Those of observers outside of the cluster, which an admin makes, it gives
+// all nodes, or a part of them in turn. It also passes on to the agents what they are
+// to look at again.
 package topology
 
 import (
@@ -16,16 +18,21 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -52,6 +59,8 @@ type Reconciler struct {
 	Reports Reports
 	// Writes bounds the number of writes per second.
 	Writes flowcontrol.RateLimiter
+	// Clock tells whose turn it is to be dialled from outside.
+	Clock clock.PassiveClock
 
 	own ownWrites
 }
@@ -115,6 +124,15 @@ func (r *Reconciler) watchRequests(
 	return nil
 }
 
+// wanted is a NodeReachability as it should be.
+type wanted struct {
+	name string
+	// node is the UID of the Node that is to own it, and object that of the one that
+	// an admin made: one of them is empty.
+	node, object types.UID
+	spec         v1alpha1.NodeReachabilitySpec
+}
+
 // Reconcile brings every NodeReachability that differs to the list of nodes
 // that its agent should dial, or to what it should look at again.
 func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
@@ -132,23 +150,42 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		size = max(size, report.Spec.ClusterSize)
 	}
 
-	var writes errgroup.Group
-	writes.SetLimit(atOnce)
-	specs, rechecks := Specs(nodes.Items, size), r.Rechecks.Requests()
-	for i := range nodes.Items {
-		node := &nodes.Items[i]
-		spec, have := specs[node.Name], current[node.Name]
-		if recheck, asked := rechecks[node.Name]; asked {
-			spec.Recheck = &recheck
-		} else if have != nil {
-			// To take back a request would be one more write, and change nothing.
-			spec.Recheck = have.Spec.Recheck
-		}
-		if have == nil || !ownedBy(have, node.UID) || !equality.Semantic.DeepEqual(have.Spec, spec) {
-			writes.Go(func() error { return r.apply(ctx, node.Name, node.UID, spec) })
+	ofNodes := wantedOfNodes(nodes.Items, size)
+	for _, want := range ofNodes {
+		if have := current[want.name]; have != nil && have.Outside() {
+			log.FromContext(ctx).Info("Taking the NodeReachability of an observer outside of the cluster for that of "+
+				"the Node of its name: give the observer another name", "nodeReachability", klog.KObj(have))
 		}
 	}
-	return reconcile.Result{}, writes.Wait()
+	now := r.Clock.Now()
+	ofOutsiders, until := wantedOutside(current, nodes.Items, size, now)
+	var result reconcile.Result
+	if !until.IsZero() {
+		result.RequeueAfter = until.Sub(now)
+	}
+	return result, r.write(ctx, append(ofNodes, ofOutsiders...), current)
+}
+
+// write applies what is wanted where that differs from what is there.
+func (r *Reconciler) write(
+	ctx context.Context, all []wanted, current map[string]*v1alpha1.NodeReachability,
+) error {
+	var writes errgroup.Group
+	writes.SetLimit(atOnce)
+	rechecks := r.Rechecks.Requests()
+	for _, want := range all {
+		have := current[want.name]
+		if recheck, asked := rechecks[want.name]; asked {
+			want.spec.Recheck = &recheck
+		} else if have != nil {
+			// To take back a request would be one more write, and change nothing.
+			want.spec.Recheck = have.Spec.Recheck
+		}
+		if have == nil || !want.owned(have) || !equality.Semantic.DeepEqual(have.Spec, want.spec) {
+			writes.Go(func() error { return r.apply(ctx, want) })
+		}
+	}
+	return writes.Wait()
 }
 
 // recheck passes on the requests to look again.
@@ -159,38 +196,74 @@ func (r *Reconciler) recheck(ctx context.Context) error {
 		if report == nil {
 			continue
 		}
-		have := *r.own.newest(&report.NodeReachability)
-		if len(have.OwnerReferences) != 1 || equality.Semantic.DeepEqual(have.Spec.Recheck, &recheck) {
+		have := r.own.newest(&report.NodeReachability)
+		want := wanted{name: name, spec: have.Spec}
+		switch {
+		case have.Outside():
+			want.object = have.UID
+		case len(have.OwnerReferences) == 1:
+			want.node = have.OwnerReferences[0].UID
+		default:
 			continue
 		}
-		have.Spec.Recheck = &recheck
-		errs = append(errs, r.apply(ctx, name, have.OwnerReferences[0].UID, have.Spec))
+		if equality.Semantic.DeepEqual(have.Spec.Recheck, &recheck) {
+			continue
+		}
+		want.spec.Recheck = &recheck
+		errs = append(errs, r.apply(ctx, want))
 	}
 	return errors.Join(errs...)
 }
 
-func (r *Reconciler) apply(
-	ctx context.Context, node string, uid types.UID, spec v1alpha1.NodeReachabilitySpec,
-) error {
+func (r *Reconciler) apply(ctx context.Context, want wanted) error {
 	if err := r.Writes.Wait(ctx); err != nil {
 		return err
 	}
-	wanted := report(node, uid, spec)
+	written := want.configuration()
 	// The reports are not in the client's cache, which could show it its own writes.
-	if err := r.Client.Apply(ctx, wanted, client.ForceOwnership, client.DisableReadYourWritesConsistency); err != nil {
-		return fmt.Errorf("apply node reachability %s: %w", node, err)
+	err := r.Client.Apply(ctx, written, client.ForceOwnership, client.DisableReadYourWritesConsistency)
+	if want.object != "" && apierrors.IsConflict(err) {
+		// The admin deleted it. The watch tells, or did already.
+		return nil
 	}
-	r.own.applied(node, uid, spec, ptr.Deref(wanted.ResourceVersion, ""))
+	if err != nil {
+		return fmt.Errorf("apply node reachability %s: %w", want.name, err)
+	}
+	r.own.applied(want.written(ptr.Deref(written.ResourceVersion, "")))
 	return nil
+}
+
+// wantedOfNodes returns the NodeReachabilities of the Nodes, by name.
+func wantedOfNodes(nodes []corev1.Node, size int32) []wanted {
+	specs := Specs(nodes, size)
+	all := make([]wanted, 0, len(nodes))
+	for i := range nodes {
+		all = append(all, wanted{name: nodes[i].Name, node: nodes[i].UID, spec: specs[nodes[i].Name]})
+	}
+	return all
+}
+
+// wantedOutside returns those of the observers outside of the cluster, but for such as
+// have the name of a Node, and when they change by themselves.
+func wantedOutside(
+	current map[string]*v1alpha1.NodeReachability, nodes []corev1.Node, size int32, now time.Time,
+) (all []wanted, until time.Time) {
+	for name, have := range current {
+		sameName := func(node corev1.Node) bool { return node.Name == name }
+		if !have.Outside() || slices.ContainsFunc(nodes, sameName) {
+			continue
+		}
+		want := wanted{name: name, object: have.UID}
+		want.spec, until = OutsideSpec(name, nodes, size, now)
+		all = append(all, want)
+	}
+	return all, until
 }
 
 // Specs returns, by the name of the node, what each agent dials and how often
 // it reports. size is the size of the cluster that the agents were last told of.
 func Specs(nodes []corev1.Node, size int32) map[string]v1alpha1.NodeReachabilitySpec {
-	targets := make(map[string]v1alpha1.Target, len(nodes))
-	for i := range nodes {
-		targets[nodes[i].Name] = target(&nodes[i])
-	}
+	targets := targetsOf(nodes)
 	ring := Ring(slices.Collect(maps.Keys(targets)))
 	size = clusterSize(len(nodes), size)
 
@@ -208,6 +281,15 @@ func Specs(nodes []corev1.Node, size int32) map[string]v1alpha1.NodeReachability
 	return specs
 }
 
+// targetsOf returns the nodes as targets, by name.
+func targetsOf(nodes []corev1.Node) map[string]v1alpha1.Target {
+	targets := make(map[string]v1alpha1.Target, len(nodes))
+	for i := range nodes {
+		targets[nodes[i].Name] = target(&nodes[i])
+	}
+	return targets
+}
+
 func target(node *corev1.Node) v1alpha1.Target {
 	target := v1alpha1.Target{Node: node.Name}
 	addresses := Addresses(node)
@@ -219,27 +301,46 @@ func target(node *corev1.Node) v1alpha1.Target {
 	return target
 }
 
-func report(
-	node string, uid types.UID, spec v1alpha1.NodeReachabilitySpec,
-) *applyv1alpha1.NodeReachabilityApplyConfiguration {
-	wanted := applyv1alpha1.NodeReachabilitySpec().WithHeartbeatSeconds(spec.HeartbeatSeconds).WithClusterSize(spec.ClusterSize)
-	for _, target := range spec.Targets {
-		wanted.WithTargets(applyv1alpha1.Target().WithNode(target.Node).WithAddresses(target.Addresses...).WithTurn(target.Turn))
+// configuration returns what the operator applies. An object that an admin made is
+// named by its UID: the API server makes none anew then, where that is gone.
+func (w *wanted) configuration() *applyv1alpha1.NodeReachabilityApplyConfiguration {
+	spec := applyv1alpha1.NodeReachabilitySpec().
+		WithHeartbeatSeconds(w.spec.HeartbeatSeconds).WithClusterSize(w.spec.ClusterSize)
+	for _, target := range w.spec.Targets {
+		spec.WithTargets(applyv1alpha1.Target().WithNode(target.Node).WithAddresses(target.Addresses...).WithTurn(target.Turn))
 	}
-	if spec.Recheck != nil {
-		wanted.WithRecheck(applyv1alpha1.Recheck().
-			WithRound(spec.Recheck.Round).
-			WithNodePorts(spec.Recheck.NodePorts).
-			WithAddresses(spec.Recheck.Addresses...))
+	if recheck := w.spec.Recheck; recheck != nil {
+		spec.WithRecheck(applyv1alpha1.Recheck().
+			WithRound(recheck.Round).WithNodePorts(recheck.NodePorts).WithAddresses(recheck.Addresses...))
 	}
-	return applyv1alpha1.NodeReachability(node).
-		WithOwnerReferences(metav1ac.OwnerReference().
-			WithAPIVersion("v1").WithKind("Node").WithName(node).WithUID(uid)).
-		WithSpec(wanted)
+	configuration := applyv1alpha1.NodeReachability(w.name).WithSpec(spec)
+	if w.object != "" {
+		return configuration.WithUID(w.object)
+	}
+	return configuration.WithOwnerReferences(metav1ac.OwnerReference().
+		WithAPIVersion("v1").WithKind("Node").WithName(w.name).WithUID(w.node))
 }
 
-func ownedBy(report *v1alpha1.NodeReachability, uid types.UID) bool {
-	return len(report.OwnerReferences) == 1 && report.OwnerReferences[0].UID == uid
+// written returns what an apply made, as version, of what decides whether another one is
+// needed.
+func (w *wanted) written(version string) *v1alpha1.NodeReachability {
+	made := &v1alpha1.NodeReachability{
+		ObjectMeta: metav1.ObjectMeta{Name: w.name, UID: w.object, ResourceVersion: version}, Spec: w.spec,
+	}
+	if w.object != "" {
+		made.Labels = map[string]string{v1alpha1.VantageLabel: v1alpha1.VantageOutside}
+	} else {
+		made.OwnerReferences = []metav1.OwnerReference{{UID: w.node}}
+	}
+	return made
+}
+
+// owned reports whether the NodeReachability has the owner that it should have.
+func (w *wanted) owned(have *v1alpha1.NodeReachability) bool {
+	if w.object != "" {
+		return have.UID == w.object
+	}
+	return len(have.OwnerReferences) == 1 && have.OwnerReferences[0].UID == w.node
 }
 
 // addressesChanged leaves out the heartbeats of the kubelets.
@@ -258,7 +359,7 @@ func listChanged(before, after *v1alpha1.NodeReachability) bool {
 	switch {
 	case before == nil || after == nil:
 		return before != after
-	case before.UID != after.UID:
+	case before.UID != after.UID || before.Outside() != after.Outside():
 		return true
 	}
 	was, is := before.Spec, after.Spec
