@@ -1,5 +1,5 @@
-// Command agent dials the cluster's node ports from the node it runs on and
-// reports what it found. It listens on no port.
+// Command agent dials the cluster's node ports from the node it runs on, or from a
+// machine outside of the cluster, and reports what it found. It listens on no port.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/agent"
 )
 
@@ -29,19 +30,44 @@ func main() {
 	}
 }
 
+// options are the command line.
+type options struct {
+	nodeName, outsideObserver string
+	workers                   int
+}
+
+// observer returns the name of the NodeReachability to report to.
+func (o *options) observer() (string, error) {
+	switch {
+	case o.workers < 1:
+		return "", fmt.Errorf("--workers is %d, but must be at least 1", o.workers)
+	case o.outsideObserver != "" && o.nodeName != "":
+		return "", errors.New("an observer outside of the cluster is on no node: " +
+			"leave out either --outside-observer or --node-name and the environment variable NODE_NAME")
+	case o.outsideObserver != "":
+		return o.outsideObserver, nil
+	case o.nodeName != "":
+		return o.nodeName, nil
+	}
+	return "", errors.New("the name of the node is missing: set --node-name or the environment variable NODE_NAME, " +
+		"or on a machine outside of the cluster --outside-observer and --kubeconfig")
+}
+
 func run() error {
-	nodeName := flag.String("node-name", os.Getenv("NODE_NAME"), "name of the Node the agent runs on")
-	workers := flag.Int("workers", 256, "number of probes that may be under way at once, half of them slow ones")
+	var opts options
+	flag.StringVar(&opts.nodeName, "node-name", os.Getenv("NODE_NAME"), "name of the Node the agent runs on")
+	flag.StringVar(&opts.outsideObserver, "outside-observer", "",
+		"run outside of the cluster, and report to the NodeReachability of this name, "+
+			"which an admin made and labelled "+v1alpha1.VantageLabel+"="+v1alpha1.VantageOutside)
+	flag.IntVar(&opts.workers, "workers", 256, "number of probes that may be under way at once, half of them slow ones")
 	raw := flag.Bool("raw-probe", false,
 		"where the kernel takes a dial elsewhere, ask the node itself by a raw SYN, which takes the capability NET_RAW")
 	logging := textlogger.NewConfig()
 	logging.AddFlags(flag.CommandLine)
 	flag.Parse()
-	if *nodeName == "" {
-		return errors.New("the name of the node is missing: set --node-name or the environment variable NODE_NAME")
-	}
-	if *workers < 1 {
-		return fmt.Errorf("--workers is %d, but must be at least 1", *workers)
+	observer, err := opts.observer()
+	if err != nil {
+		return err
 	}
 
 	logger := textlogger.NewLogger(logging)
@@ -57,18 +83,25 @@ func run() error {
 	}
 	rest, err := config.GetConfig()
 	if err != nil {
-		return fmt.Errorf("finding the API server: %w", err)
+		return fmt.Errorf("finding the API server, by --kubeconfig or in the cluster: %w", err)
 	}
 	client, err := agent.NewClient(rest, version)
 	if err != nil {
 		return err
 	}
-	logger.Info("Starting", "version", version, "node", *nodeName)
+	outside := opts.outsideObserver != ""
+	if outside {
+		if err := client.CheckOutside(ctx, observer); err != nil {
+			return err
+		}
+	}
+	logger.Info("Starting", "version", version, "observer", observer, "outside", outside)
 	(&agent.Agent{
 		Client:   client,
-		NodeName: *nodeName,
+		NodeName: observer,
+		Outside:  outside,
 		Prober:   prober,
-		Workers:  *workers,
+		Workers:  opts.workers,
 	}).Run(ctx)
 	return nil
 }

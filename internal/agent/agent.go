@@ -1,5 +1,6 @@
 // Package agent dials the node ports of the cluster from one node and reports
-// what it found. There is one agent per node.
+// what it found. There is one agent per node, and there may be some on machines
+// outside of the cluster.
 //
 // It watches three things: its own NodeReachability, whose spec names the
 // addresses to dial; the operator's Services, which hold the node ports to dial;
@@ -53,7 +54,8 @@
 // From the first sign of trouble on, and while a pair of another node fails, the
 // agent tries other ways: a ready pod at its own address, the Service's cluster
 // IP, and the health port of the node's kube-proxy. What it finds goes with the
-// failure into the report, which does not wait for it.
+// failure into the report, which does not wait for it. An agent outside of the
+// cluster has no other way, and dials node ports alone.
 //
 // # Budgets
 //
@@ -105,13 +107,17 @@ type Prober interface {
 	Probe(ctx context.Context, target probe.Target) probe.Result
 }
 
-// Agent dials and reports for one node.
+// Agent dials and reports for one node, or for a machine outside of the cluster.
 type Agent struct {
 	// Client is as NewClient makes it.
 	Client *Client
 
 	// NodeName is the name of the Node and of its NodeReachability.
 	NodeName string
+
+	// Outside is whether there is no Node. NodeName is then the name of the
+	// NodeReachability alone.
+	Outside bool
 
 	Prober Prober
 
@@ -122,6 +128,9 @@ type Agent struct {
 // Run runs the agent until ctx ends.
 func (a *Agent) Run(ctx context.Context) {
 	l := newLoop(a.Workers, a.Prober, a.publish, klog.FromContext(ctx))
+	if a.Outside {
+		l.leaveNodes(a.NodeName)
+	}
 	var watches sync.WaitGroup
 	watches.Go(func() { watchServices(ctx, a.Client, l) })
 	watches.Go(func() { watchEndpoints(ctx, a.Client, l) })

@@ -12,7 +12,7 @@ import (
 )
 
 // maxAddresses is how many addresses a report can list.
-const maxAddresses = 64
+const maxAddresses = 128
 
 // assignment is what the operator asks of this agent, as far as the agent is
 // willing to follow.

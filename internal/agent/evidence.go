@@ -121,7 +121,7 @@ func (w way) toHealth() bool {
 
 // ail begins with the gathering of evidence about p.
 func (s *schedule) ail(p *pair) {
-	if p.ailing || !s.foreign(p.address) {
+	if p.ailing || s.outside || !s.foreign(p.address) {
 		return
 	}
 	p.ailing = true

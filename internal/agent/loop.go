@@ -30,6 +30,9 @@ type loop struct {
 	started  time.Time
 	probes   statistics
 
+	// outside is the name of an observer outside of the cluster, and empty on a node.
+	outside string
+
 	// passed is when the loop last looked at the clock, and hold until when it
 	// writes nothing because it had not for a while.
 	passed, hold time.Duration
@@ -269,7 +272,7 @@ func (l *loop) finishWrite(err error) {
 	// Without the object there is nothing to complain about: the watch will tell
 	// of its end.
 	if !apierrors.IsNotFound(err) {
-		l.outage.note(l.log, err)
+		l.outage.note(l.log, l.explained(err))
 	}
 }
 

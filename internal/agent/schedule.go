@@ -183,6 +183,9 @@ type schedule struct {
 	addresses []netip.Addr
 	// own are the addresses of the node itself.
 	own []netip.Addr
+	// outside is whether the observer is outside of the cluster. From there, no other way
+	// leads to an app than its node ports.
+	outside bool
 	// turns are the node's turns in the periods of the addresses.
 	turns     map[netip.Addr]uint32
 	rows      map[uint16]*row

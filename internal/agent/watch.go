@@ -41,13 +41,13 @@ func managed() metav1.ListOptions {
 	}
 }
 
-// watchAssignment keeps l informed of the node's NodeReachability until ctx
+// watchAssignment keeps l informed of the observer's NodeReachability until ctx
 // ends.
-func watchAssignment(ctx context.Context, c *Client, node string, l *loop) {
-	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, node).String()
+func watchAssignment(ctx context.Context, c *Client, observer string, l *loop) {
+	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, observer).String()
 	source := listWatch(c.nodeReachabilities, l, "watch the NodeReachability",
 		metav1.ListOptions{FieldSelector: selector}, func(obj runtime.Object) runtime.Object { return obj })
-	reflect(ctx, source, new(v1alpha1.NodeReachability), assignmentStore{l})
+	reflect(ctx, source, new(v1alpha1.NodeReachability), newAssignmentStore(l))
 }
 
 // reflect brings every change of source to store. Reflectors without an informer
@@ -76,7 +76,7 @@ func listWatch(
 	outage := outage{action: action}
 	noted := func(ctx context.Context, err error) error {
 		if ctx.Err() == nil {
-			outage.note(klog.FromContext(ctx), err)
+			outage.note(klog.FromContext(ctx), l.explained(err))
 		}
 		if err != nil {
 			select {
@@ -213,17 +213,37 @@ func slimService(obj runtime.Object) runtime.Object {
 }
 
 // assignmentStore hands the one NodeReachability to the loop.
-type assignmentStore struct{ loop *loop }
+type assignmentStore struct {
+	loop *loop
+	// refusal is while that of an observer outside of the cluster is none for it.
+	refusal *outage
+}
+
+func newAssignmentStore(l *loop) assignmentStore {
+	return assignmentStore{l, &outage{action: "report as an observer outside of the cluster"}}
+}
 
 func (s assignmentStore) Add(obj any) error { return s.Update(obj) }
 
 func (s assignmentStore) Update(obj any) error {
-	a := assignmentOf(obj.(*v1alpha1.NodeReachability))
+	reachability := obj.(*v1alpha1.NodeReachability)
+	if s.loop.outside != "" {
+		err := unfit(reachability)
+		s.refusal.note(s.loop.log, err)
+		if err != nil {
+			s.loop.post(s.loop.unassign)
+			return nil
+		}
+	}
+	a := assignmentOf(reachability)
 	s.loop.post(func(now time.Duration) { s.loop.assign(now, a) })
 	return nil
 }
 
 func (s assignmentStore) Delete(any) error {
+	if s.loop.outside != "" {
+		s.refusal.note(s.loop.log, missing(s.loop.outside))
+	}
 	s.loop.post(s.loop.unassign)
 	return nil
 }
