@@ -17,35 +17,6 @@ import (
 var _ = Describe("The report of a node", Ordered, func() {
 	var agent client.Client
 
-	// podOn makes a pod as the kubelet would find it: its token names the node.
-	podOn := func(ctx SpecContext, account *corev1.ServiceAccount, node string) *corev1.Pod {
-		GinkgoHelper()
-		pod := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: account.Namespace, GenerateName: account.Name + "-"},
-			Spec: corev1.PodSpec{
-				ServiceAccountName: account.Name,
-				NodeName:           node,
-				Containers:         []corev1.Container{{Name: "agent", Image: "agent"}},
-			},
-		}
-		Expect(admin.Create(ctx, pod)).To(Succeed())
-		return pod
-	}
-
-	current := func(ctx SpecContext, node string) *v1alpha1.NodeReachability {
-		GinkgoHelper()
-		found := report(node)
-		Expect(admin.Get(ctx, client.ObjectKeyFromObject(found), found)).To(Succeed())
-		return found
-	}
-
-	write := func(ctx SpecContext, c client.Client, node string) error {
-		GinkgoHelper()
-		patch, err := statuspatch.Of(current(ctx, node).UID, v1alpha1.NodeReachabilityStatus{NodePorts: "31000"})
-		Expect(err).NotTo(HaveOccurred())
-		return c.Status().Patch(ctx, report(node), client.RawPatch(types.JSONPatchType, patch))
-	}
-
 	BeforeAll(func(ctx SpecContext) {
 		account := serviceAccount("exposedapp-agent")
 		unbound := connectAs(ctx, account, nil)
@@ -107,3 +78,34 @@ var _ = Describe("The report of a node", Ordered, func() {
 		Expect(after).To(Equal(before))
 	})
 })
+
+// podOn makes a pod as the kubelet would find it: its token names the node.
+func podOn(ctx SpecContext, account *corev1.ServiceAccount, node string) *corev1.Pod {
+	GinkgoHelper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: account.Namespace, GenerateName: account.Name + "-"},
+		Spec: corev1.PodSpec{
+			ServiceAccountName: account.Name,
+			NodeName:           node,
+			Containers:         []corev1.Container{{Name: "agent", Image: "agent"}},
+		},
+	}
+	Expect(admin.Create(ctx, pod)).To(Succeed())
+	return pod
+}
+
+// current returns the report of an observer as it is.
+func current(ctx SpecContext, node string) *v1alpha1.NodeReachability {
+	GinkgoHelper()
+	found := report(node)
+	Expect(admin.Get(ctx, client.ObjectKeyFromObject(found), found)).To(Succeed())
+	return found
+}
+
+// write writes the status of an observer's report.
+func write(ctx SpecContext, c client.Client, node string) error {
+	GinkgoHelper()
+	patch, err := statuspatch.Of(current(ctx, node).UID, v1alpha1.NodeReachabilityStatus{NodePorts: "31000"})
+	Expect(err).NotTo(HaveOccurred())
+	return c.Status().Patch(ctx, report(node), client.RawPatch(types.JSONPatchType, patch))
+}

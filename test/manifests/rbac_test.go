@@ -79,7 +79,33 @@ var _ = Describe("A role", func() {
 			"exposedapp.dev/nodereachabilities: get list watch",
 			"exposedapp.dev/nodereachabilities/status: patch",
 		}),
+		// And its own report, below.
+		Entry("an observer outside", "outside", system, []string{
+			"services: get list watch",
+			"discovery.k8s.io/endpointslices: get list watch",
+		}),
 	)
+
+	It("leaves an observer outside its own report only", func(ctx SpecContext) {
+		verbs := map[string][]string{"": {"get", "list", "watch", "patch"}, "status": {"get", "patch", "update"}}
+		for name, want := range map[string][]string{"outside": {"get", "list", "watch", "patch status"}, "worker": nil} {
+			var found []string
+			for subresource, all := range verbs {
+				for _, verb := range all {
+					if may(ctx, authorizationv1.SubjectAccessReviewSpec{
+						User: "system:serviceaccount:" + system + ":outside",
+						ResourceAttributes: &authorizationv1.ResourceAttributes{
+							Group: v1alpha1.SchemeGroupVersion.Group, Resource: "nodereachabilities", Subresource: subresource,
+							Verb: verb, Name: name,
+						},
+					}) {
+						found = append(found, strings.TrimSpace(verb+" "+subresource))
+					}
+				}
+			}
+			Expect(found).To(ConsistOf(want), name)
+		}
+	})
 
 	It("leaves the operator its own lease only", func(ctx SpecContext) {
 		for name, want := range map[string]bool{"exposedapp-operator": true, "another": false} {

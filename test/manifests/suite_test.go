@@ -1,7 +1,7 @@
 // Package manifests proves what config/ promises, against a real API server:
 // that it applies and applies again without a change, that each program may do
-// what it needs and nothing else, that an agent can speak for its own node only,
-// that thousands of them do not keep the operator waiting, and that the pods meet the
+// what it needs and nothing else, that an agent can speak for its own node only and an
+// observer outside of the cluster for itself, that thousands of them do not keep the operator waiting, and that the pods meet the
 // restricted Pod Security level.
 package manifests
 
@@ -79,6 +79,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	}
 	run("apply", "--kustomize", config+"default")
 	run("wait", "--for=condition=Established", "--filename", config+"crd/bases")
+	run("apply", "--kustomize", "testdata/outside")
 
 	for _, name := range []string{"worker", "worker2"} {
 		Expect(admin.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
