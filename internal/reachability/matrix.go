@@ -288,7 +288,7 @@ func (e *entry) follow(received *Report, now time.Time) *entry {
 		received:  received,
 		at:        now,
 		name:      object.Name,
-		outside:   isOutside(object),
+		outside:   object.Outside(),
 		own:       ownAddresses(object),
 		heartbeat: time.Duration(object.Spec.HeartbeatSeconds) * time.Second,
 		size:      int(object.Spec.ClusterSize),

@@ -5,10 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
 // hearsay is what observers out of the cluster say of one app on one node. It is kept
@@ -24,14 +20,6 @@ type hearsay struct {
 	// vouches is set where their words stand in for those of the observers in the
 	// cluster, of which there are none.
 	vouches bool
-}
-
-// isOutside reports whether a report is that of an observer out of the cluster. One that
-// belongs to a Node is not, whatever its labels say.
-func isOutside(object *v1alpha1.NodeReachability) bool {
-	ofNode := func(owner metav1.OwnerReference) bool { return owner.Kind == "Node" }
-	return object.Labels[v1alpha1.VantageLabel] == v1alpha1.VantageOutside &&
-		!slices.ContainsFunc(object.OwnerReferences, ofNode)
 }
 
 // listen gathers the words from out of the cluster on an address.
