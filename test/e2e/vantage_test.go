@@ -147,6 +147,18 @@ spec: {nodePort: %d, app: {replicas: 2}}`, nodePort))
 				"--type=merge", `--patch={"status": {"agentVersion": "forged"}}`)
 			Expect(err).To(MatchError(ContainSubstring("forbidden")), other)
 		}
+
+		By("having all rights of the agents, which leaves the policy to refuse it")
+		binding := []string{"clusterrolebinding", "e2e-outside"}
+		kubectl(ctx, append([]string{"delete", "--ignore-not-found"}, binding...)...)
+		kubectl(ctx, append([]string{"create"}, append(binding,
+			"--clusterrole=exposedapp-agent", "--serviceaccount="+system+":"+outsider)...)...)
+		DeferCleanup(func(ctx SpecContext) { kubectl(ctx, append([]string{"delete"}, binding...)...) })
+		Eventually(func() error {
+			_, err := run(ctx, "kubectl", config, "patch", "nodereachability", nodes[0].name, "--subresource=status",
+				"--type=merge", `--patch={"status": {"nodePorts": "1"}}`)
+			return err
+		}).WithContext(ctx).Should(MatchError(ContainSubstring("ValidatingAdmissionPolicy 'exposedapp-own-report-only'")))
 	})
 })
 
