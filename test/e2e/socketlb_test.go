@@ -173,7 +173,7 @@ spec: {nodePort: %d, service: {ipFamilyPolicy: RequireDualStack}}`, dualPort))
 
 	It("is told the truth by an observer outside of the cluster", func(ctx SpecContext) {
 		observeFromOutside(ctx)
-		Eventually(web.outside).WithContext(ctx).WithArguments(third).Should(Equal("1/1"))
+		Eventually(web.outside).WithContext(ctx).Should(Equal(everyNode("Reachable 1/1")))
 		balancer := interpose(ctx, behind...)
 		Consistently(web.rows).WithContext(ctx).WithTimeout(uneventful).Should(HaveKeyWithValue(third.name, "Reachable"))
 		var mend func(ctx SpecContext)
@@ -214,17 +214,6 @@ func (a app) rowMessage(ctx context.Context, n node) (string, error) {
 	for i := range object.Status.Nodes {
 		if object.Status.Nodes[i].Node == n.name {
 			return object.Status.Nodes[i].Message, err
-		}
-	}
-	return "", err
-}
-
-// outside returns how many observers outside of the cluster reach a node.
-func (a app) outside(ctx context.Context, n node) (string, error) {
-	object, err := a.get(ctx)
-	for i := range object.Status.Nodes {
-		if object.Status.Nodes[i].Node == n.name {
-			return object.Status.Nodes[i].Outside, err
 		}
 	}
 	return "", err
