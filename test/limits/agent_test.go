@@ -114,7 +114,8 @@ func makeFat(ctx context.Context, g Gomega, api client.Client) {
 				Namespace: metav1.NamespaceDefault, Name: fmt.Sprint("fat-", i), Labels: labels,
 				Annotations: map[string]string{v1alpha1.ProbeAnnotation: strings.Repeat("x", 250_000)},
 			},
-			Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80}}},
+			// Headless, since the test's API server has 254 cluster IPs.
+			Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Port: 80}}},
 		})).To(Succeed())
 	}
 	endpoints := make([]discoveryv1.Endpoint, 1000)
