@@ -58,7 +58,8 @@ func TestProver(t *testing.T) {
 		path     probe.Path
 		status   int
 		err      error
-		asker    asker
+		says     probe.Result
+		unasked  error
 		detoured bool
 		foreign  bool
 		want     probe.Reason
@@ -68,10 +69,10 @@ func TestProver(t *testing.T) {
 		"works":             {path: translated, wantPath: proven, asked: 1},
 		"works as expected": {path: translated, detoured: true, wantPath: proven, asked: 1},
 		"the node is silent": {
-			path: translated, asker: asker{result: silent}, want: probe.Timeout, wantPath: proven, asked: 1,
+			path: translated, says: silent, want: probe.Timeout, wantPath: proven, asked: 1,
 		},
 		"the node refuses, the app as well": {
-			path: translated, err: refusal, asker: asker{result: probe.Result{Reason: probe.ConnectionRefused}},
+			path: translated, err: refusal, says: probe.Result{Reason: probe.ConnectionRefused},
 			want: probe.ConnectionRefused, wantPath: proven, asked: 1,
 		},
 		"the app fails behind a node that works": {
@@ -83,7 +84,7 @@ func TestProver(t *testing.T) {
 		},
 		"refused, unseen":      {err: refusal, want: probe.ConnectionRefused},
 		"direct":               {path: probe.Path{Way: probe.Direct}, wantPath: probe.Path{Way: probe.Direct}},
-		"could not be asked":   {path: translated, asker: asker{err: errors.New("no room")}, wantPath: translated, asked: 1},
+		"could not be asked":   {path: translated, unasked: errors.New("no room"), wantPath: translated, asked: 1},
 		"may not be asked":     {path: translated, foreign: true, detoured: true, wantPath: translated},
 		"this host's own":      {path: probe.Path{Way: probe.Translated, Own: true}, wantPath: probe.Path{Way: probe.Translated, Own: true}},
 		"direct, not expected": {path: probe.Path{Way: probe.Direct}, detoured: true, wantPath: probe.Path{Way: probe.Direct}, asked: 1},
@@ -91,14 +92,15 @@ func TestProver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			status = max(tc.status, http.StatusOK)
-			prover := probe.NewProver(probe.New(&led{path: tc.path, err: tc.err}, "test"), &tc.asker)
+			address := &asker{result: tc.says, err: tc.unasked}
+			prover := probe.NewProver(probe.New(&led{path: tc.path, err: tc.err}, "test"), address)
 			result := prover.Probe(t.Context(), probe.Target{
 				Address: netip.MustParseAddrPort(server.Listener.Addr().String()), Path: "/", Timeout: timeout,
 				Provable: !tc.foreign, Detoured: tc.detoured,
 			})
 			g.Expect(result.Reason).To(Equal(tc.want))
 			g.Expect(result.Path).To(Equal(tc.wantPath))
-			g.Eventually(tc.asker.asked.Load).Should(Equal(tc.asked))
+			g.Eventually(address.asked.Load).Should(Equal(tc.asked))
 		})
 	}
 }
