@@ -282,7 +282,7 @@ func (s *schedule) next() (time.Duration, bool) {
 	if len(s.queue) > 0 {
 		next = s.queue[0].due
 	}
-	for l := steady; l < lanes; l++ {
+	for l := range lanes {
 		if s.startable(l) {
 			next = min(next, s.polled)
 		}

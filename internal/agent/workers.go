@@ -140,7 +140,7 @@ func (s *schedule) lineUp(now time.Duration) {
 // first lane if any waits there, and else one of the app that used the least.
 func (s *schedule) choose() *pair {
 	chosen := lanes
-	for l := steady; l < lanes; l++ {
+	for l := range lanes {
 		if !s.startable(l) {
 			continue
 		}
