@@ -41,8 +41,19 @@ func createNodes(ctx context.Context) {
 			}},
 		}
 		Expect(k8s.Status().Update(ctx, node)).To(Succeed())
-		Expect(k8s.Create(ctx, &v1alpha1.NodeReachability{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
+		Expect(k8s.Create(ctx, &v1alpha1.NodeReachability{
+			ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.NodeReachabilitySpec{Targets: everyNode()},
+		})).To(Succeed())
 	}
+}
+
+// everyNode is what every agent is asked to dial.
+func everyNode() []v1alpha1.Target {
+	var targets []v1alpha1.Target
+	for i, name := range nodeNames {
+		targets = append(targets, v1alpha1.Target{Node: name, Addresses: []string{nodeAddress(i)}})
+	}
+	return targets
 }
 
 // reportAll has the agent on every node report that it reaches all nodes on all

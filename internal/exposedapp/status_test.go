@@ -214,9 +214,12 @@ func TestListedNodesAreExplained(t *testing.T) {
 			corev1.IPv6Protocol: netip.AddrFrom16([16]byte{0: 0xfd, 15: byte(i)}),
 		}}
 		nodes = append(nodes, node)
+		target := v1alpha1.Target{Node: node.Name}
 		for _, address := range node.Addresses {
-			report.Status.Addresses = append(report.Status.Addresses, address.String())
+			target.Addresses = append(target.Addresses, address.String())
 		}
+		report.Spec.Targets = append(report.Spec.Targets, target)
+		report.Status.Addresses = append(report.Status.Addresses, target.Addresses...)
 	}
 	// Of the first node's addresses one answers, so the list ends with half of a node.
 	report.Status.Failures = []v1alpha1.ProbeFailure{{
