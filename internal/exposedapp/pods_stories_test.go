@@ -55,7 +55,9 @@ var _ = Describe("The pods of an ExposedApp", func() {
 		settled := version(ctx)
 		stopOperator()
 		startOperator()
-		Eventually(func() int { return len(writes.podsIn(namespace)) }).WithContext(ctx).Should(Equal(2))
+		// The apps of other stories wait for a look as well.
+		Eventually(func() int { return len(writes.podsIn(namespace)) }).WithContext(ctx).
+			WithTimeout(30 * time.Second).Should(Equal(2))
 		Consistently(version).WithContext(ctx).WithTimeout(2 * time.Second).Should(Equal(settled))
 
 		rollOut(ctx, app)
