@@ -77,7 +77,7 @@ func run() error {
 		syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
-	prober, err := newProber(logger, *raw)
+	prober, err := newProber(ctx, logger, *raw)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 
@@ -15,12 +16,12 @@ import (
 
 // newProber returns what probes node ports. With raw it asks nodes themselves where
 // dials are translated.
-func newProber(log logr.Logger, raw bool) (agent.Prober, error) {
+func newProber(ctx context.Context, log logr.Logger, raw bool) (agent.Prober, error) {
 	prober := probe.New(newDialer(log), v1alpha1.AgentName+"/"+version)
 	if !raw {
 		return prober, nil
 	}
-	if err := rawsyn.Check(); err != nil {
+	if err := rawsyn.Check(ctx); err != nil {
 		return nil, fmt.Errorf("--raw-probe needs uid 0 and the capability NET_RAW, as config/components/raw-probe has it: %w", err)
 	}
 	return probe.NewProver(prober, rawsyn.Sender{}), nil

@@ -26,7 +26,8 @@ func (c *Client) CheckOutside(ctx context.Context, observer string) error {
 		return advise(observer, err)
 	}
 	if err != nil {
-		return nil //nolint:nilerr // the watches go on to ask, and log what they are told
+		// The watches go on to ask, and log what they are told.
+		return nil
 	}
 	return unfit(&reachability)
 }

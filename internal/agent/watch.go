@@ -228,9 +228,9 @@ func (s assignmentStore) Add(obj any) error { return s.Update(obj) }
 func (s assignmentStore) Update(obj any) error {
 	reachability := obj.(*v1alpha1.NodeReachability)
 	if s.loop.outside != "" {
-		err := unfit(reachability)
-		s.refusal.note(s.loop.log, err)
-		if err != nil {
+		problem := unfit(reachability)
+		s.refusal.note(s.loop.log, problem)
+		if problem != nil {
 			s.loop.post(s.loop.unassign)
 			return nil
 		}

@@ -193,7 +193,7 @@ func TestWhatWasFoundOutlivesTheOperator(t *testing.T) {
 		"a rollout that is late": lacking("", unavailable, deadline),
 		"while paused":           lacking("", unavailable, suspendRollout),
 		"fewer than declared":    lacking("", func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 2 }),
-		"without a node port":    lacking("", unavailable, func(d *appsv1.Deployment) {}),
+		"without a node port":    lacking("", unavailable, func(*appsv1.Deployment) {}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)

@@ -94,7 +94,7 @@ type itemList struct {
 
 // DeepCopyObject implements runtime.Object.
 func (l *itemList) DeepCopyObject() runtime.Object {
-	list := &itemList{TypeMeta: l.TypeMeta, ListMeta: *l.ListMeta.DeepCopy()}
+	list := &itemList{TypeMeta: l.TypeMeta, ListMeta: *l.DeepCopy()}
 	for i := range l.Items {
 		list.Items = append(list.Items, *l.Items[i].DeepCopyObject().(*item))
 	}
@@ -119,7 +119,7 @@ type objectList struct {
 
 // DeepCopyObject implements runtime.Object.
 func (l *objectList) DeepCopyObject() runtime.Object {
-	list := &objectList{TypeMeta: l.TypeMeta, ListMeta: *l.ListMeta.DeepCopy()}
+	list := &objectList{TypeMeta: l.TypeMeta, ListMeta: *l.DeepCopy()}
 	for _, object := range l.Items {
 		list.Items = append(list.Items, object.DeepCopyObject())
 	}

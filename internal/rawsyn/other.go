@@ -11,7 +11,7 @@ import (
 )
 
 // Check fails on systems other than Linux.
-func Check() error { return errors.ErrUnsupported }
+func Check(context.Context) error { return errors.ErrUnsupported }
 
 // Sender sends nothing.
 type Sender struct{}

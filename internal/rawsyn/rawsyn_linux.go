@@ -31,8 +31,8 @@ const (
 )
 
 // Check returns an error that tells what is missing, if this process may not send.
-func Check() error {
-	conn, err := net.ListenPacket("ip4:tcp", "127.0.0.1")
+func Check(ctx context.Context) error {
+	conn, err := (&net.ListenConfig{}).ListenPacket(ctx, "ip4:tcp", "127.0.0.1")
 	if err != nil {
 		return fmt.Errorf("opening a raw socket: %w", err)
 	}

@@ -23,7 +23,7 @@ var (
 // ask asks on the real network of this host.
 func ask(t *testing.T, address netip.AddrPort, timeout time.Duration) probe.Result {
 	t.Helper()
-	if err := Check(); err != nil {
+	if err := Check(t.Context()); err != nil {
 		t.Skip("this takes CAP_NET_RAW: ", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -73,7 +73,7 @@ func TestAskTheDeaf(t *testing.T) {
 
 // TestManyAsk: everybody gets their own answer.
 func TestManyAsk(t *testing.T) {
-	if err := Check(); err != nil {
+	if err := Check(t.Context()); err != nil {
 		t.Skip("this takes CAP_NET_RAW: ", err)
 	}
 	g := NewWithT(t)

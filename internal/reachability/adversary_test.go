@@ -133,7 +133,7 @@ func (a *arena) truth(i int) *v1alpha1.NodeReachability {
 	failure := v1alpha1.ProbeFailure{Reason: "Timeout", Message: "i/o timeout", NodePorts: "31000-31001"}
 	for _, node := range a.given(i) {
 		report.Status.Addresses = append(report.Status.Addresses, arenaAddress(node))
-		if !a.world.answers(node, i) {
+		if !a.answers(node, i) {
 			failure.Addresses = append(failure.Addresses, arenaAddress(node))
 		}
 	}
@@ -241,7 +241,7 @@ func (a *arena) most(on pair) bool {
 				said = "yes"
 			case i == a.liar:
 				said = word
-			case a.world.answers(on.node, i):
+			case a.answers(on.node, i):
 				said = "yes"
 			default:
 				said = "no"

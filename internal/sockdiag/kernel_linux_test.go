@@ -203,7 +203,6 @@ func TestOwnIsAskedAgain(t *testing.T) {
 
 // fakeTable is a kernel whose sockets lead to where it says.
 type fakeTable struct {
-	table
 	leads      netip.AddrPort
 	guess      []netip.AddrPort
 	blind      bool

@@ -164,7 +164,7 @@ func sourceTo(ctx context.Context, n node) string {
 // observe runs the agent of the checkout on this machine until the story ends.
 func observe(kubeconfig string) {
 	GinkgoHelper()
-	agent := exec.Command("../../bin/agent", "--kubeconfig", kubeconfig, "--outside-observer=outside") //nolint:noctx // it outlives the node that starts it
+	agent := exec.Command("../../bin/agent", "--kubeconfig", kubeconfig, "--outside-observer=outside")
 	// What the lab's pods have, this machine may have as well.
 	agent.Env = append(os.Environ(), "NODE_NAME=")
 	session, err := gexec.Start(agent, GinkgoWriter, GinkgoWriter)

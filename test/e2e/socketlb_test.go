@@ -133,7 +133,7 @@ metadata: {name: local}
 spec:
   nodePort: %d
   service: {externalTrafficPolicy: Local}
-  app: {nodeSelector: {kubernetes.io/hostname: %s}}`, localPort, behind[0].name))
+  app: {nodeSelector: {kubernetes.io/hostname: %s}, tolerations: [{operator: Exists}]}`, localPort, behind[0].name))
 		local.waitReady(ctx)
 		Eventually(local.rows).WithContext(ctx).Should(HaveKeyWithValue(third.name, "(Unreachable NoLocalEndpoint)"))
 		noted := local.witness(ctx)

@@ -96,8 +96,8 @@ func (c *crd) admit(text string) (stored []byte, err error) {
 // misread tells what goes wrong where an object that the API server admits is read, and
 // whether it admits it.
 func (c *crd) misread(text string) (admitted bool, err error) {
-	stored, err := c.admit(text)
-	if err != nil {
+	stored, refusal := c.admit(text)
+	if refusal != nil {
 		return false, nil
 	}
 	return true, c.read(stored)

@@ -129,14 +129,14 @@ func lookUp(m *ebpf.Map, key int32) asm.Instructions {
 	}
 }
 
-// mapped is the third word of an address of IPv4 as IPv6 has it.
-var mapped = int64(int32(binary.NativeEndian.Uint32([]byte{0, 0, 0xff, 0xff})))
+// mapped returns the third word of an address of IPv4 as IPv6 has it.
+func mapped() int64 { return int64(int32(binary.NativeEndian.Uint32([]byte{0, 0, 0xff, 0xff}))) }
 
 func loadIP4() asm.Instructions {
 	return asm.Instructions{
 		asm.StoreImm(asm.RFP, stackEndpoint, 0, asm.Word),
 		asm.StoreImm(asm.RFP, stackEndpoint+4, 0, asm.Word),
-		asm.StoreImm(asm.RFP, stackEndpoint+8, mapped, asm.Word),
+		asm.StoreImm(asm.RFP, stackEndpoint+8, mapped(), asm.Word),
 		asm.LoadMem(asm.R1, asm.R6, ctxIP4, asm.Word),
 		asm.StoreMem(asm.RFP, stackEndpoint+12, asm.R1, asm.Word),
 	}

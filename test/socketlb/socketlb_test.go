@@ -79,8 +79,8 @@ func newCgroup(t *testing.T) string {
 	for line := range strings.Lines(string(mounts)) {
 		mount, source, _ := strings.Cut(line, " - ")
 		if fields := strings.Fields(mount); strings.HasPrefix(source, "cgroup2 ") && len(fields) > 4 {
-			folder, err := os.MkdirTemp(fields[4], "socketlb-test-")
-			if err != nil {
+			folder := filepath.Join(fields[4], fmt.Sprintf("socketlb-test-%d", os.Getpid()))
+			if err := os.Mkdir(folder, 0o755); err != nil {
 				t.Skip(err)
 			}
 			t.Cleanup(func() {

@@ -11,8 +11,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// proxyModes are the modes of kube-proxy that the project is tested with.
-var proxyModes = []v1alpha4.ProxyMode{v1alpha4.IPTablesProxyMode, v1alpha4.NFTablesProxyMode}
+// proxyModes returns the modes of kube-proxy that the project is tested with.
+func proxyModes() []v1alpha4.ProxyMode {
+	return []v1alpha4.ProxyMode{v1alpha4.IPTablesProxyMode, v1alpha4.NFTablesProxyMode}
+}
 
 const (
 	// proxyMap is the ConfigMap by which kubeadm configures kube-proxy, and
@@ -26,8 +28,8 @@ func (c *Cluster) SetProxyMode(mode string) error {
 	if mode == "" {
 		mode = string(v1alpha4.IPTablesProxyMode)
 	}
-	if !slices.Contains(proxyModes, v1alpha4.ProxyMode(mode)) {
-		return fmt.Errorf("%q is no mode of kube-proxy in the lab: it is one of %q", mode, proxyModes)
+	if !slices.Contains(proxyModes(), v1alpha4.ProxyMode(mode)) {
+		return fmt.Errorf("%q is no mode of kube-proxy in the lab: it is one of %q", mode, proxyModes())
 	}
 	c.config.Networking.KubeProxyMode = v1alpha4.ProxyMode(mode)
 	return nil
