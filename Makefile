@@ -92,8 +92,8 @@ test-e2e: ## Run the tests against a three-node KinD cluster, which is brought u
 	go run ./hack/lab up
 	go run ./hack/lab flux
 	browser=$$(go run ./hack/lab browser); env=$$(go run ./hack/lab env); eval "$$env"; go run ./hack/demo deploy; \
-	CHROMIUM=$$browser $(E2E) -timeout=30m -ginkgo.label-filter='!faults || short'; \
-	LAB_PROXY=$(OTHER_PROXY) go run ./hack/lab up; $(E2E) -timeout=10m -ginkgo.label-filter=proxy
+	CHROMIUM=$$browser $(E2E) -timeout=50m -ginkgo.label-filter='!faults || short'; \
+	LAB_PROXY=$(OTHER_PROXY) go run ./hack/lab up; $(E2E) -timeout=20m -ginkgo.label-filter=proxy
 
 # Faults that take long are tried in every third round.
 FAULT_ROUNDS ?= 3

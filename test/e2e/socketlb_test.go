@@ -63,12 +63,9 @@ spec: {nodePort: 30055, app: {replicas: 2}}`)
 
 	It("tells that nobody can tell, until somebody can", func(ctx SpecContext) {
 		noted := web.witness(ctx)
-		var balancer *standIn
+		balancer := interpose(ctx, behind...)
 		var mend func(ctx SpecContext)
-		becomes(ctx, translated, func() {
-			balancer = interpose(ctx, behind...)
-			mend = inject(ctx, third, silence(nodePort))
-		})
+		becomes(ctx, translated, func() { mend = inject(ctx, third, silence(nodePort)) })
 		tells(ctx, timedOut)
 		Expect(web.condition(ctx, v1alpha1.ConditionReachable)).To(HavePrefix("Unknown "))
 		Expect(web.condition(ctx, v1alpha1.ConditionReady)).NotTo(HavePrefix("True "))
@@ -133,7 +130,7 @@ metadata: {name: local}
 spec:
   nodePort: %d
   service: {externalTrafficPolicy: Local}
-  app: {nodeSelector: {kubernetes.io/hostname: %s}, tolerations: [{operator: Exists}]}`, localPort, behind[0].name))
+  app: {nodeSelector: {kubernetes.io/hostname: %s}}`, localPort, behind[len(behind)-1].name))
 		local.waitReady(ctx)
 		Eventually(local.rows).WithContext(ctx).Should(HaveKeyWithValue(third.name, "(Unreachable NoLocalEndpoint)"))
 		noted := local.witness(ctx)
