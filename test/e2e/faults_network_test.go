@@ -86,8 +86,9 @@ spec: {nodePort: 30080, app: {replicas: 2}}`)
 	fault("the app answers with an error", func(ctx SpecContext, _ int) {
 		t := try(ctx, "the app answers with an error", web, nodePort)
 		probe := func(ctx SpecContext, path string) {
-			web.patch(ctx, fmt.Sprintf(`{"probe": {"path": %q}}`, path))
+			// The agents may be faster than who is told after them.
 			t.dials.turnTo(path, nodePort)
+			web.patch(ctx, fmt.Sprintf(`{"probe": {"path": %q}}`, path))
 		}
 		DeferCleanup(func(ctx SpecContext) { probe(ctx, "/") })
 		t.phase(ctx, judge.Phase{
