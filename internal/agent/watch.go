@@ -227,17 +227,21 @@ func (s assignmentStore) Add(obj any) error { return s.Update(obj) }
 
 func (s assignmentStore) Update(obj any) error {
 	reachability := obj.(*v1alpha1.NodeReachability)
-	if s.loop.outside != "" {
-		problem := unfit(reachability)
-		s.refusal.note(s.loop.log, problem)
-		if problem != nil {
-			s.loop.post(s.loop.unassign)
-			return nil
-		}
+	if s.loop.outside != "" && !s.fits(reachability) {
+		s.loop.post(s.loop.unassign)
+		return nil
 	}
 	a := assignmentOf(reachability)
 	s.loop.post(func(now time.Duration) { s.loop.assign(now, a) })
 	return nil
+}
+
+// fits reports whether a NodeReachability can have the report of an observer outside of
+// the cluster, and logs why it cannot.
+func (s assignmentStore) fits(reachability *v1alpha1.NodeReachability) bool {
+	problem := unfit(reachability)
+	s.refusal.note(s.loop.log, problem)
+	return problem == nil
 }
 
 func (s assignmentStore) Delete(any) error {

@@ -66,15 +66,15 @@ spec: {nodePort: 30058, app: {replicas: 2}}`)
 		Expect(write([]string{"--kubeconfig", kubeconfig}, nodes[0].name)).To(MatchError(ContainSubstring("Forbidden")))
 
 		By("having the right to write any, and to read what kubectl reads first")
-		clear := func(ctx SpecContext) {
+		takeBack := func(ctx SpecContext) {
 			kubectl(ctx, "delete", "clusterrolebinding,clusterrole", "e2e-outside", "--ignore-not-found")
 		}
-		clear(ctx)
+		takeBack(ctx)
 		kubectl(ctx, "create", "clusterrole", "e2e-outside", "--verb=get,patch",
 			"--resource=nodereachabilities.exposedapp.dev,nodereachabilities.exposedapp.dev/status")
 		kubectl(ctx, "create", "clusterrolebinding", "e2e-outside", "--clusterrole=e2e-outside",
 			"--serviceaccount="+system+":outside")
-		DeferCleanup(clear)
+		DeferCleanup(takeBack)
 		Eventually(write).WithArguments([]string{"--kubeconfig", kubeconfig}, nodes[0].name).Should(MatchError(
 			ContainSubstring("ValidatingAdmissionPolicy 'exposedapp-own-report-only'")))
 	})
