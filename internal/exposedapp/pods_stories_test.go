@@ -101,7 +101,7 @@ var _ = Describe("The pods of an ExposedApp", func() {
 		available(ctx, deployment, 1)
 		Eventually(messageOf).WithContext(ctx).WithArguments(app, "Ready").
 			Should(HaveSuffix("; rollouts are paused: kubectl rollout resume deployment/web"))
-		Expect(conditionOf(app, "Ready")(ctx)).To(Equal("True Ready"))
+		Eventually(conditionOf(app, "Ready")).WithContext(ctx).Should(Equal("True Ready"))
 
 		edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.App.Image = "registry.example.com/web:2" })
 		Eventually(func(ctx context.Context) string {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,13 +34,15 @@ type lab struct {
 	matrix  *reachability.Matrix
 	reports *Reports
 
-	items    []string
-	version  int
-	watches  chan *watch.FakeWatcher
-	answers  bool
-	asked    int
-	unlisted error
-	changes  []Change
+	items   []string
+	version int
+	watches chan *watch.FakeWatcher
+	silent  atomic.Bool // does not answer when asked
+	away    atomic.Bool // does not list
+	asked   int
+
+	changesLock sync.Mutex
+	changes     []Change
 }
 
 // report is that of a node which reaches node a, renewed now.
@@ -53,7 +57,7 @@ func (l *lab) report(node, change string) string {
 
 // newLab has nodes a, b and c, and an app that has been known for long.
 func newLab(t *testing.T) *lab {
-	l := &lab{WithT: NewWithT(t), matrix: reachability.NewMatrix(), watches: make(chan *watch.FakeWatcher, 1), answers: true}
+	l := &lab{WithT: NewWithT(t), matrix: reachability.NewMatrix(), watches: make(chan *watch.FakeWatcher, 1)}
 	var nodes []reachability.Node
 	for i, name := range []string{"a", "b", "c"} {
 		nodes = append(nodes, reachability.Node{Name: name, Ready: true, Addresses: map[corev1.IPFamily]netip.Addr{
@@ -74,8 +78,8 @@ func newLab(t *testing.T) *lab {
 func (l *lab) run(t *testing.T) {
 	source := &toolscache.ListWatch{
 		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
-			if l.unlisted != nil {
-				return nil, l.unlisted
+			if l.away.Load() {
+				return nil, apierrors.NewServiceUnavailable("starting")
 			}
 			list := &metav1.List{ListMeta: metav1.ListMeta{ResourceVersion: fmt.Sprint(l.version)}}
 			for _, body := range l.items {
@@ -91,18 +95,31 @@ func (l *lab) run(t *testing.T) {
 	}
 	l.reports = newReports(source, l.matrix, clock.RealClock{}, func(string, error) {}, func(context.Context) error {
 		l.asked++
-		if !l.answers {
+		if l.silent.Load() {
 			return errors.New("no answer")
 		}
 		return nil
 	})
-	l.reports.Subscribe(func(change Change) { l.changes = append(l.changes, change) })
+	l.reports.Subscribe(func(change Change) {
+		l.changesLock.Lock()
+		defer l.changesLock.Unlock()
+		l.changes = append(l.changes, change)
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); l.reports.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
 	l.Expect(l.reports.WaitForSync(ctx)).To(Succeed())
 	synctest.Wait()
+}
+
+// heard returns the changes since the last call.
+func (l *lab) heard() []Change {
+	l.changesLock.Lock()
+	defer l.changesLock.Unlock()
+	changes := l.changes
+	l.changes = nil
+	return changes
 }
 
 // row is what is said of node a.
@@ -116,6 +133,12 @@ const (
 	nobody   = "Unknown  NoObserver"
 )
 
+// pass lets time pass, and everybody do what is due by then.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func inBubble(t *testing.T, story func(t *testing.T, l *lab)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t)
@@ -128,20 +151,22 @@ func TestListedReportsCount(t *testing.T) {
 	inBubble(t, func(t *testing.T, l *lab) {
 		l.run(t)
 		l.Expect(l.row()).To(Equal(allReach))
-		l.Expect(l.changes).To(HaveLen(2))
-		l.Expect(l.changes).To(HaveEach(And(HaveField("Before", BeNil()), HaveField("Touched", ConsistOf(web())))))
+		changes := l.heard()
+		l.Expect(changes).To(HaveLen(2))
+		l.Expect(changes).To(HaveEach(And(HaveField("Before", BeNil()), HaveField("Touched", ConsistOf(web())))))
 	})
 }
 
 func TestWatchedReportsCount(t *testing.T) {
 	inBubble(t, func(t *testing.T, l *lab) {
 		l.run(t)
+		l.heard()
 		watcher := <-l.watches
 		fails := `, "failures": [{"reason": "Timeout", "nodePorts": "31000", "addresses": ["10.0.0.1"]}]`
 		watcher.Modify(decode([]byte(l.report("b", fails))))
 		synctest.Wait()
 		l.Expect(l.row()).To(HavePrefix("Unreachable 1/2"))
-		l.Expect(l.changes[2].Before.Name).To(Equal("b"))
+		l.Expect(l.heard()).To(ConsistOf(HaveField("Before.Name", "b")))
 
 		watcher.Delete(decode([]byte(l.report("b", ""))))
 		synctest.Wait()
@@ -158,14 +183,14 @@ func TestListAgain(t *testing.T) {
 		expire := func() {
 			watcher := <-l.watches
 			watcher.Error(&apierrors.NewResourceExpired("too old").ErrStatus)
-			time.Sleep(2 * time.Second)
-			synctest.Wait()
+			pass(2 * time.Second)
 		}
-		l.changes = nil
+		l.heard()
 		expire()
 		l.Expect(l.row()).To(Equal(allReach))
-		l.Expect(l.changes).NotTo(BeEmpty())
-		l.Expect(l.changes).To(HaveEach(HaveField("Touched", BeEmpty())), "nothing is new")
+		changes := l.heard()
+		l.Expect(changes).NotTo(BeEmpty())
+		l.Expect(changes).To(HaveEach(HaveField("Touched", BeEmpty())), "nothing is new")
 		l.Expect(l.matrix.Reports()).To(Equal(known), "what is known is kept, and nothing beside it")
 
 		l.items = l.items[1:]
@@ -201,13 +226,13 @@ func TestReportThatCannotBeReadConcernsNobodyElse(t *testing.T) {
 func TestReportsBecomeStale(t *testing.T) {
 	inBubble(t, func(t *testing.T, l *lab) {
 		l.run(t)
-		l.changes = nil
-		time.Sleep(3*heartbeat - 2*time.Second)
+		l.heard()
+		pass(3*heartbeat - 2*time.Second)
 		l.Expect(l.row()).To(Equal(allReach))
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		l.Expect(l.row()).To(Equal(nobody), "the API server answers, so it is the agents that are silent")
 		l.Expect(l.asked).To(Equal(1))
-		l.Expect(l.changes).To(ContainElement(HaveField("Touched", ConsistOf(web()))))
+		l.Expect(l.heard()).To(ContainElement(HaveField("Touched", ConsistOf(web()))))
 	})
 }
 
@@ -217,7 +242,7 @@ func TestSilenceOfOneAsksNobody(t *testing.T) {
 		l.run(t)
 		watcher := <-l.watches
 		for range 8 {
-			time.Sleep(heartbeat / 2)
+			pass(heartbeat / 2)
 			watcher.Modify(decode([]byte(l.report("c", ""))))
 		}
 		synctest.Wait()
@@ -229,17 +254,17 @@ func TestSilenceOfOneAsksNobody(t *testing.T) {
 // A watch does not tell an API server that is stopped from agents that are.
 func TestSilentAPIServerAgesNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, l *lab) {
-		l.answers = false
+		l.silent.Store(true)
 		l.run(t)
 		watcher := <-l.watches
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		l.Expect(l.row()).To(Equal(allReach))
 
-		l.answers = true
-		time.Sleep(2*heartbeat + heartbeat/2)
+		l.silent.Store(false)
+		pass(2*heartbeat + heartbeat/2)
 		l.Expect(l.row()).To(Equal(allReach), "the agents have as long as they had left")
 		watcher.Modify(decode([]byte(l.report("b", ""))))
-		time.Sleep(heartbeat)
+		pass(heartbeat)
 		l.Expect(l.row()).To(Equal("Reachable 1/1 "), "and no longer")
 	})
 }
@@ -247,15 +272,15 @@ func TestSilentAPIServerAgesNothing(t *testing.T) {
 func TestAPIServerThatIsAwayAgesNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, l *lab) {
 		l.run(t)
-		l.unlisted = apierrors.NewServiceUnavailable("starting")
+		l.away.Store(true)
 		(<-l.watches).Error(&apierrors.NewResourceExpired("too old").ErrStatus)
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		l.Expect(l.row()).To(Equal(allReach))
 
-		l.unlisted = nil
-		time.Sleep(2 * heartbeat)
+		l.away.Store(false)
+		pass(2 * heartbeat)
 		l.Expect(l.row()).To(Equal(allReach))
-		time.Sleep(heartbeat + 5*time.Second)
+		pass(heartbeat + 5*time.Second)
 		l.Expect(l.row()).To(Equal(nobody))
 	})
 }
