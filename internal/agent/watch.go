@@ -2,14 +2,11 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -22,11 +19,8 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/listwatch"
 )
-
-// pageSize is how many objects come at once where a list is not streamed. An object
-// may take a megabyte and a half.
-const pageSize = 50
 
 // watchServices keeps l informed of the operator's Services until ctx ends.
 func watchServices(ctx context.Context, c *Client, l *loop) {
@@ -88,10 +82,10 @@ func listWatch(
 	}
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {
-			list, err := listPages(func(options metav1.ListOptions) (runtime.Object, error) {
+			list, err := listwatch.InPages(listwatch.SmallPage, func(options metav1.ListOptions) (runtime.Object, error) {
 				page := r.newList()
 				return page, selected(options).Do(ctx).Into(page)
-			}, slim)
+			}, func(object runtime.Object) (runtime.Object, error) { return slim(object), nil })
 			return list, noted(ctx, err)
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
@@ -99,36 +93,6 @@ func listWatch(
 			w, err := selected(options).Watch(ctx)
 			return w, noted(ctx, err)
 		},
-	}
-}
-
-// listPages gathers a list from its pages. The caller of a list may ask for the state
-// of a cache, which knows no pages; so the options are its own.
-func listPages(
-	page func(metav1.ListOptions) (runtime.Object, error), slim func(runtime.Object) runtime.Object,
-) (runtime.Object, error) {
-	var all metainternalversion.List
-	options := metav1.ListOptions{Limit: pageSize}
-	for {
-		list, err := page(options)
-		if err != nil {
-			return nil, err
-		}
-		err = meta.EachListItemWithAlloc(list, func(obj runtime.Object) error {
-			all.Items = append(all.Items, slim(obj))
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("reading a page of a list: %w", err)
-		}
-		of, err := meta.ListAccessor(list)
-		if err != nil {
-			return nil, fmt.Errorf("reading a page of a list: %w", err)
-		}
-		all.ResourceVersion = of.GetResourceVersion()
-		if options.Continue = of.GetContinue(); options.Continue == "" {
-			return &all, nil
-		}
 	}
 }
 

@@ -1,12 +1,10 @@
 package exposedapp
 
 import (
-	"context"
 	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	toolscache "k8s.io/client-go/tools/cache"
 
@@ -21,32 +19,19 @@ func newInformer(
 ) toolscache.SharedIndexInformer {
 	indexers = maps.Clone(indexers)
 	delete(indexers, toolscache.NamespaceIndex)
-	each := func(item runtime.Object) error {
-		_, err := trim(item)
-		return err
+	keep := func(object runtime.Object) (runtime.Object, error) {
+		_, err := trim(object)
+		return object, err
 	}
-	source = smallPages(source, pageOf(example))
-	return toolscache.NewSharedIndexInformer(listwatch.Persistent(source, each, note), example, resync, indexers)
+	source = listwatch.Persistent(source, pageOf(example), keep, note)
+	return toolscache.NewSharedIndexInformer(source, example, resync, indexers)
 }
 
-// pageOf returns how many objects of a kind are listed at a time. Each is whole before it
-// is trimmed, and whoever may edit a namespace can make objects of most kinds so big that
-// a few hundred of them fill the operator's memory.
+// pageOf returns how many objects of a kind are listed at a time. Nodes are not made by
+// whoever may edit a namespace.
 func pageOf(example runtime.Object) int64 {
 	if _, ok := example.(*corev1.Node); ok {
 		return 500
 	}
-	return 50
-}
-
-// smallPages returns a source whose pages hold at most so many objects.
-func smallPages(source toolscache.ListerWatcher, most int64) toolscache.ListerWatcher {
-	under := toolscache.ToListerWatcherWithContext(source)
-	return &toolscache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			options.Limit = min(options.Limit, most)
-			return under.ListWithContext(ctx, options)
-		},
-		WatchFuncWithContext: under.WatchWithContext,
-	}
+	return listwatch.SmallPage
 }

@@ -7,25 +7,28 @@ package listwatch
 import (
 	"context"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 )
 
-// Persistent returns a source that tries again soon while the API server is away. each
-// is called with every object of a page, before the next page is asked for, and note
-// with the outcome of every request, a "list" or "watch": nil for one that was answered.
-// Left to itself a reflector would wait ever longer, up to a minute, and keep the
-// operator blind.
-func Persistent(source cache.ListerWatcher, each func(runtime.Object) error, note Note) cache.ListerWatcher {
+// Persistent returns a source that lists in pages of size, and tries again soon while
+// the API server is away. keep makes what is kept of each object of a page; note is
+// called with the outcome of every request, a "list" or "watch": nil for one that was
+// answered. Left to itself a reflector would wait ever longer, up to a minute, and keep
+// the operator blind.
+func Persistent(
+	source cache.ListerWatcher, size int64, keep func(runtime.Object) (runtime.Object, error), note Note,
+) cache.ListerWatcher {
 	under := cache.ToListerWatcherWithContext(source)
 	return pages{&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			return retryWhileAway(ctx, note.of("list"), func() (runtime.Object, error) {
-				return listPage(ctx, under, options, each)
-			})
+		ListWithContextFunc: func(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {
+			return InPages(size, func(options metav1.ListOptions) (runtime.Object, error) {
+				return retryWhileAway(ctx, note.of("list"), func() (runtime.Object, error) {
+					return under.ListWithContext(ctx, options)
+				})
+			}, keep)
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			return retryWhileAway(ctx, note.of("watch"), func() (watch.Interface, error) {
@@ -46,17 +49,3 @@ type pages struct{ *cache.ListWatch }
 
 // IsWatchListSemanticsUnSupported keeps the reflector from that stream.
 func (pages) IsWatchListSemanticsUnSupported() bool { return true }
-
-func listPage(
-	ctx context.Context, source cache.ListerWithContext, options metav1.ListOptions, each func(runtime.Object) error,
-) (runtime.Object, error) {
-	if options.ResourceVersion == "0" {
-		// From what the API server happens to have it answers whole, whatever the limit.
-		options.ResourceVersion = ""
-	}
-	page, err := source.ListWithContext(ctx, options)
-	if err != nil {
-		return nil, err
-	}
-	return page, meta.EachListItem(page, each)
-}

@@ -94,7 +94,7 @@ func TestReflectorFollowsItems(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		persistent := listwatch.Persistent(source, func(runtime.Object) error { return nil }, func(string, error) {})
+		persistent := listwatch.Persistent(source, listwatch.SmallPage, asItIs, func(string, error) {})
 		toolscache.NewReflectorWithOptions(persistent, &metav1.PartialObjectMetadata{}, store,
 			toolscache.ReflectorOptions{}).RunWithContext(ctx)
 	}()
@@ -102,3 +102,5 @@ func TestReflectorFollowsItems(t *testing.T) {
 	cancel()
 	<-done
 }
+
+func asItIs(object runtime.Object) (runtime.Object, error) { return object, nil }

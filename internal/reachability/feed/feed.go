@@ -27,6 +27,8 @@ import (
 
 const (
 	resource = "nodereachabilities"
+	// pageSize is how many reports are listed at a time. Only agents write them.
+	pageSize = 250
 
 	// staleCheck is how often reports are checked for being stale: often enough for
 	// the shortest heartbeat.
@@ -89,7 +91,8 @@ func newReports(
 		matrix: matrix, clock: now, ask: ask, synced: make(chan struct{}),
 		hearing: hearing{matrix: matrix, last: now.Now(), checked: now.Now()},
 	}
-	r.source = listwatch.Persistent(items, func(runtime.Object) error { return nil }, func(verb string, err error) {
+	asItIs := func(report runtime.Object) (runtime.Object, error) { return report, nil }
+	r.source = listwatch.Persistent(items, pageSize, asItIs, func(verb string, err error) {
 		note(verb, err)
 		r.noteAway(listwatch.IsAway(err))
 	})
