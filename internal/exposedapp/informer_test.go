@@ -20,9 +20,9 @@ import (
 type shelf struct {
 	apps []*v1alpha1.ExposedApp
 
-	mu    sync.Mutex
-	asked []metav1.ListOptions
-	pages []*v1alpha1.ExposedAppList
+	mu      sync.Mutex
+	asked   []metav1.ListOptions
+	pages   []*v1alpha1.ExposedAppList
 	trimmed int
 }
 

@@ -1,6 +1,7 @@
 package listwatch_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -70,8 +71,10 @@ func TestListAgainInPages(t *testing.T) {
 	var asked []metav1.ListOptions
 	page := threePages(&asked)
 	source := &toolscache.ListWatch{
-		ListFunc:  func(options metav1.ListOptions) (runtime.Object, error) { return page(options) },
-		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) { return watch.NewFake(), nil },
+		ListWithContextFunc: func(_ context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			return page(options)
+		},
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) { return watch.NewFake(), nil },
 	}
 	persistent := listwatch.Persistent(source, 20, asItIs, func(string, error) {})
 	list, err := toolscache.ToListerWithContext(persistent).ListWithContext(t.Context(), metav1.ListOptions{ResourceVersion: "6"})
