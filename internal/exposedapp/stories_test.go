@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
@@ -103,6 +104,44 @@ var _ = Describe("An ExposedApp", func() {
 		Eventually(func(ctx context.Context) string {
 			return fetch(ctx, app).Status.Reachability.Summary
 		}).WithContext(ctx).Should(Equal("3/3"))
+	})
+
+	It("never takes back what it told of an edit, with reports that come meanwhile", func(ctx context.Context) {
+		app := healthy(ctx, "web")
+		nodePort := fetch(ctx, app).Status.NodePort
+		watcher, err := client.NewWithWatch(config, client.Options{Scheme: newScheme()})
+		Expect(err).NotTo(HaveOccurred())
+		apps := &v1alpha1.ExposedAppList{}
+		Expect(watcher.List(ctx, apps, client.InNamespace(namespace))).To(Succeed())
+		changes, err := watcher.Watch(ctx, apps, client.InNamespace(namespace),
+			&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: apps.ResourceVersion}})
+		Expect(err).NotTo(HaveOccurred())
+		defer changes.Stop()
+
+		const edits = 30
+		for i := range edits {
+			edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.MinReachable = new(intstr.FromInt(1 + i%3)) })
+			if i%2 == 0 {
+				reportAll(ctx, failing(nodePort))
+			} else {
+				reportAll(ctx)
+			}
+		}
+		last := fetch(ctx, app).Generation
+		told, generation := int64(0), int64(0)
+		for told < last {
+			var change watch.Event
+			Eventually(ctx, changes.ResultChan()).Should(Receive(&change))
+			now := change.Object.(*v1alpha1.ExposedApp)
+			Expect(now.Generation).To(BeNumerically(">=", generation), "the API server's own order")
+			Expect(now.Status.ObservedGeneration).To(And(BeNumerically(">=", told), BeNumerically("<=", now.Generation)))
+			for _, condition := range now.Status.Conditions {
+				Expect(condition.ObservedGeneration).To(BeNumerically("<=", now.Status.ObservedGeneration), condition.Type)
+			}
+			told, generation = now.Status.ObservedGeneration, now.Generation
+		}
+		Expect(last).To(BeNumerically(">=", edits), "each edit is one of the spec")
+		Eventually(conditionOf(app, "Ready")).WithContext(ctx).Should(Equal("True Ready"))
 	})
 
 	It("is Ready with as many nodes as spec.minReachable asks for", func(ctx context.Context) {
