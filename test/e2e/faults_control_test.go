@@ -2,6 +2,8 @@ package e2e_test
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -66,6 +68,38 @@ pkill --signal=KILL --exact kube-apiserver`
 		Expect(operatorLives(ctx)).To(Equal(before), "an outage is no reason to end")
 	}, short, slow)
 
+	// For as long as a liveness probe lets it, and longer than a report counts.
+	const standstill = 40 * time.Second
+
+	fault("the API server standing still", func(ctx SpecContext, _ int) {
+		t := try(ctx, "the API server stands still", web, nodePort)
+		t.calm(ctx, func() {
+			signal(ctx, nodes[0], "STOP", "kube-apiserver")
+			t.pass(ctx, standstill)
+			signal(ctx, nodes[0], "CONT", "kube-apiserver")
+		})
+		t.end()
+	}, slow)
+
+	// It goes on where it stood: a leader no more, with what it knew then.
+	fault("the leader standing still", func(ctx SpecContext, _ int) {
+		pod, err := leader(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		on := kubectl(ctx, "get", "pod", "--namespace", system, pod, "--output=jsonpath={.spec.nodeName}")
+		home := nodes[slices.IndexFunc(nodes, func(n node) bool { return n.name == on })]
+		n := nodes[len(nodes)-1]
+		t := try(ctx, "the leader stands still", web, nodePort)
+		silent := judge.Phase{Turn: judge.Dialled, Right: onlyOn(n, words("Unreachable Timeout"))}
+		var mend func(ctx SpecContext)
+		t.phase(ctx, silent, func() {
+			signal(ctx, home, "STOP", "operator")
+			mend = inject(ctx, n, silence(nodePort))
+		})
+		t.phase(ctx, judge.Phase{Turn: judge.Dialled, Right: t.Phases[0].Right}, func() { mend(ctx) })
+		t.calm(ctx, func() { signal(ctx, home, "CONT", "operator") })
+		t.end()
+	}, slow)
+
 	fault("operator and agents being rolled out while a node is silent", func(ctx SpecContext, round int) {
 		n := nodes[(len(nodes)-1+round)%len(nodes)]
 		t := try(ctx, "all is rolled out while a node is silent", web, nodePort)
@@ -105,6 +139,20 @@ pkill --signal=KILL --exact kube-apiserver`
 		t.end()
 	}, slow)
 })
+
+// signal stops the processes of a program on a node, or has them go on; they do so in any
+// case when the spec ends.
+func signal(ctx SpecContext, n node, name, program string) {
+	GinkgoHelper()
+	if name == "STOP" {
+		DeferCleanup(func(ctx SpecContext) error {
+			_, err := n.run(ctx, "pkill", "--signal=CONT", "--exact", program)
+			return err
+		})
+	}
+	_, err := n.run(ctx, "pkill", "--signal="+name, "--exact", program)
+	Expect(err).NotTo(HaveOccurred())
+}
 
 // operatorLives tells how often each of the operator's containers was started anew.
 func operatorLives(ctx SpecContext) string {
