@@ -83,11 +83,14 @@ E2E = go test ./test/e2e -v -count=1 -ginkgo.no-color
 
 test: test-unit test-e2e ## Run all tests
 
+# What takes the race detector ten times as long, and runs nothing else than other tests.
+UNRACED = TestAnAppHarmsItsOwnVerdictOnly|TestFlappingAppsRaiseNoDoubtAboutOthers|TestAmongFatObjects
+
 test-unit: ## Run the tests that need no cluster, with the race detector where there is a C compiler
 	assets=$$(go run ./hack/lab assets); \
 	if command -v gcc >/dev/null; then export CGO_ENABLED=1 race=-race; fi; \
 	env -u GOFLAGS KUBEBUILDER_ASSETS=$$assets go test -timeout=30m $$race $$(go list ./... | grep -v /test/e2e); \
-	if [[ -n $$race ]]; then CGO_ENABLED=0 go test ./internal/agent; fi
+	if [[ -n $$race ]]; then CGO_ENABLED=0 KUBEBUILDER_ASSETS=$$assets go test -run='$(UNRACED)' ./internal/agent ./test/limits; fi
 
 test-e2e: ## Run the tests against a three-node KinD cluster, which is brought up first: LAB_PROXY=nftables or iptables
 	go run ./hack/lab up

@@ -1,7 +1,7 @@
+//go:build !race
+
 // The race detector takes ten times as long for it, and finds nothing more: the bubbles of
 // these tests run the same loop as those of the others.
-
-//go:build !race
 
 package agent
 

@@ -1,5 +1,5 @@
-// Package limits runs the programs as they are shipped, within the memory that their
-// manifests give them, against a real API server full of what others may write.
+//go:build !race
+
 package limits
 
 import (
@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	fatServices    = 400
+	fatServices    = 250
 	fatDeployments = 100
 	fatApps        = 100
 	fatSlices      = 100
