@@ -31,7 +31,7 @@ spec: {nodePort: 30081, app: {replicas: 2}}`)
 	calm("the app is rolled out anew", func(ctx SpecContext, _ int) {
 		web.kubectl(ctx, "rollout", "restart", "deployment/web")
 		web.kubectl(ctx, "rollout", "status", "deployment/web", "--timeout", rollout.String())
-	}, short)
+	})
 
 	calm("one of two pods is killed", func(ctx SpecContext, _ int) {
 		pods, err := web.pods(ctx)

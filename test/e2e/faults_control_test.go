@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -50,7 +49,7 @@ spec: {nodePort: 30080, app: {replicas: 2}}`)
 			kubectl(ctx, "delete", "pods", "--namespace", system, "--selector=app.kubernetes.io/component=operator",
 				"--force", "--grace-period=0")
 		})
-	}, short, slow)
+	}, slow)
 
 	// With another manifest the kubelet starts it anew at once, rather than after
 	// a pause that grows with each time.
@@ -66,7 +65,7 @@ pkill --signal=KILL --exact kube-apiserver`
 			Expect(err).NotTo(HaveOccurred())
 		})
 		Expect(operatorLives(ctx)).To(Equal(before), "an outage is no reason to end")
-	}, short, slow)
+	}, slow)
 
 	// For as long as a liveness probe lets it, and longer than a report counts.
 	const standstill = 40 * time.Second
@@ -78,25 +77,6 @@ pkill --signal=KILL --exact kube-apiserver`
 			t.pass(ctx, standstill)
 			signal(ctx, nodes[0], "CONT", "kube-apiserver")
 		})
-		t.end()
-	}, slow)
-
-	// It goes on where it stood: a leader no more, with what it knew then.
-	fault("the leader standing still", func(ctx SpecContext, _ int) {
-		pod, err := leader(ctx)
-		Expect(err).NotTo(HaveOccurred())
-		on := kubectl(ctx, "get", "pod", "--namespace", system, pod, "--output=jsonpath={.spec.nodeName}")
-		home := nodes[slices.IndexFunc(nodes, func(n node) bool { return n.name == on })]
-		n := nodes[len(nodes)-1]
-		t := try(ctx, "the leader stands still", web, nodePort)
-		silent := judge.Phase{Turn: judge.Dialled, Right: onlyOn(n, words("Unreachable Timeout"))}
-		var mend func(ctx SpecContext)
-		t.phase(ctx, silent, func() {
-			signal(ctx, home, "STOP", "operator")
-			mend = inject(ctx, n, silence(nodePort))
-		})
-		t.phase(ctx, judge.Phase{Turn: judge.Dialled, Right: t.Phases[0].Right}, func() { mend(ctx) })
-		t.calm(ctx, func() { signal(ctx, home, "CONT", "operator") })
 		t.end()
 	}, slow)
 

@@ -56,7 +56,7 @@ spec: {nodePort: 30082}`)
 		Eventually(t.answered).WithContext(ctx).Should(BeTrue())
 		t.phase(ctx, judge.Phase{Turn: judge.Dialled, Right: t.Phases[0].Right}, func() {})
 		t.end()
-	}, short)
+	})
 
 	// The kubelet starts the first ones anew at once, and later ones after a
 	// while.
