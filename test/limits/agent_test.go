@@ -5,7 +5,6 @@ package limits
 import (
 	"net"
 	"testing"
-	"time"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -32,21 +31,18 @@ func testAgent(t *testing.T, api client.Client, kubeconfig string) {
 		environment: []string{"GOMEMLIMIT=40MiB", "GOMAXPROCS=2"}, limit: 48 << 20,
 	}
 	process := run(t, agent)
-	follows := func(ports string) {
-		since := time.Now()
-		g.Eventually(func(g Gomega) {
+	dials := func(nodePorts string) {
+		t.Helper()
+		follows(t, nodePorts, func(g Gomega) {
 			var n v1alpha1.NodeReachability
 			g.Expect(api.Get(ctx, client.ObjectKey{Name: "node"}, &n)).To(Succeed())
-			g.Expect(n.Status.NodePorts).To(Equal(ports))
-		}).WithTimeout(2 * time.Minute).WithPolling(100 * time.Millisecond).Should(Succeed())
-		t.Logf("%s: followed after %v", ports, time.Since(since).Round(100*time.Millisecond))
+			g.Expect(n.Status.NodePorts).To(Equal(nodePorts))
+		})
 	}
-	follows("31001")
+	dials("31001")
 	g.Expect(api.Create(ctx, honest("second", 31002))).To(Succeed())
-	follows("31001-31002")
-	peak := peakOf(g, process)
-	t.Logf("resident: %d MiB at most", peak>>20)
-	g.Expect(peak).To(BeNumerically("<", agent.limit))
+	dials("31001-31002")
+	staysWithin(t, process, agent.limit)
 }
 
 // address returns one of this machine that an agent dials.

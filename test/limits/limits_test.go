@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
@@ -195,6 +196,25 @@ func limitedGroup(t *testing.T, p program) string {
 	}
 	t.Log("no cgroup can be made here; only the peak is looked at")
 	return ""
+}
+
+// follows waits until a program has done what an honest app asks for, and prints how long
+// that took.
+func follows(t *testing.T, app string, done func(g Gomega)) {
+	t.Helper()
+	since := time.Now()
+	NewWithT(t).Eventually(done).WithTimeout(2 * time.Minute).WithPolling(100 * time.Millisecond).Should(Succeed())
+	t.Logf("%s: followed after %v", app, time.Since(since).Round(100*time.Millisecond))
+}
+
+// staysWithin holds the most memory that was resident of a program that still runs against
+// its limit.
+func staysWithin(t *testing.T, process *exec.Cmd, limit int64) {
+	t.Helper()
+	g := NewWithT(t)
+	peak := peakOf(g, process)
+	t.Logf("resident: %d MiB at most", peak>>20)
+	g.Expect(peak).To(BeNumerically("<", limit))
 }
 
 // peakOf returns the most memory that was resident of a process that still runs.

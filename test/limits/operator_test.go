@@ -4,7 +4,6 @@ package limits
 
 import (
 	"testing"
-	"time"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -24,19 +23,16 @@ func testOperator(t *testing.T, api client.Client, kubeconfig string) {
 		environment: []string{"GOMEMLIMIT=142MiB", "GOGC=40"}, limit: 192 << 20,
 	}
 	process := run(t, operator)
-	follows := func(name string, nodePort int32) {
-		since := time.Now()
-		g.Eventually(func(g Gomega) {
+	exposes := func(name string, nodePort int32) {
+		t.Helper()
+		follows(t, name, func(g Gomega) {
 			var service corev1.Service
 			g.Expect(api.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, &service)).To(Succeed())
 			g.Expect(service.Spec.Ports[0].NodePort).To(Equal(nodePort))
-		}).WithTimeout(2 * time.Minute).WithPolling(100 * time.Millisecond).Should(Succeed())
-		t.Logf("%s: followed after %v", name, time.Since(since).Round(100*time.Millisecond))
+		})
 	}
-	follows("early", 31011)
+	exposes("early", 31011)
 	g.Expect(api.Create(ctx, gen.ExposedApp("late", gen.WithNodePort(31012)))).To(Succeed())
-	follows("late", 31012)
-	peak := peakOf(g, process)
-	t.Logf("resident: %d MiB at most", peak>>20)
-	g.Expect(peak).To(BeNumerically("<", operator.limit))
+	exposes("late", 31012)
+	staysWithin(t, process, operator.limit)
 }
