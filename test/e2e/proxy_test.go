@@ -59,9 +59,13 @@ spec: {nodePort: 30035, app: {replicas: 2}}`)
 			}
 		}
 		report(proxyMode(ctx)+": answers to curl through three starts", fmt.Sprintf("%d of %d", answered, len(heard)))
-		// One that lost its elements answers nobody, a third of all dials for one node.
-		// On two cores in nftables mode single dials of a start were seen to be late.
-		Expect(answered).To(BeNumerically(">=", len(heard)*99/100))
+		least := len(heard)
+		if proxyMode(ctx) == "nftables" {
+			// A node that lost its elements answers nobody, which is a third of all dials.
+			// In one of three runs 3 of 1,314 had no answer; why is not known.
+			least = least * 99 / 100
+		}
+		Expect(answered).To(BeNumerically(">=", least))
 		Expect(noted()).To(BeEmpty())
 	})
 })
