@@ -362,6 +362,22 @@ func TestSuspectObserverIsSetAside(t *testing.T) {
 	r.Expect(r.row("a")).To(Equal("Reachable "))
 }
 
+// An app comes back, and one observer is the last to notice.
+func TestWhoIsLateIsNotSetAside(t *testing.T) {
+	r := newRoom(t)
+	r.hear(cutOff("a"), cutOff("b"), cutOff("c"))
+	r.now = r.now.Add(time.Minute)
+	r.hear(answers("a"), answers("b"))
+	r.hear(r.asked(answers("a")), r.asked(answers("b")))
+	for _, name := range []string{"a", "b"} {
+		r.Expect(r.row(name)).To(BeElementOf("Unknown Pending", "Reachable "), "c has not looked again")
+	}
+	r.hear(r.asked(cutOff("c")))
+	for _, name := range []string{"a", "b"} {
+		r.Expect(r.row(name)).To(Equal("Reachable SuspectObserver"), "now it has")
+	}
+}
+
 func TestIsolatedObserverIsBelievedUnlessContradicted(t *testing.T) {
 	t.Run("when nobody looks again in time", func(t *testing.T) {
 		r := newRoom(t)

@@ -74,7 +74,8 @@ func (m *Matrix) exceptional() bool {
 
 // sift takes the failures of those observers out that are themselves the problem, or that
 // may be until others have looked again: as long as they are the exception, in the cluster
-// and among those that observe the node, its own agent included.
+// and among those that observe the node, its own agent included. Who is merely the last to
+// notice that a node answers again is not set aside: an old failure must have been seen anew.
 func (m *Matrix) sift(words *testimony, open *doubt, now time.Time) {
 	var aside []string
 	suspects, holds := 0, time.Duration(0)
@@ -90,7 +91,7 @@ func (m *Matrix) sift(words *testimony, open *doubt, now time.Time) {
 			left = open.began.Add(failure.by.hearing()).Sub(now)
 		}
 		switch {
-		case standing.isolated && standing.contradicted:
+		case standing.isolated && standing.contradicted && (open == nil || failure.stands):
 			aside = append(aside, failure.by.name)
 		case standing.isolated && left > 0 && (holds == 0 || left < holds):
 			holds = left

@@ -65,6 +65,8 @@ type statement struct {
 	by *entry
 	*exception
 	since time.Time
+	// stands is set where it goes on beside the answers of others.
+	stands bool
 	// suspect is set where the observer may be the problem.
 	suspect bool
 }
@@ -184,7 +186,9 @@ func (m *Matrix) question(words *testimony, app *subject, address netip.Addr, no
 		}
 	}
 	for i := range words.failed {
-		words.sure = m.stands(open, &words.failed[i], words.confirmed, now) || words.sure
+		failure := &words.failed[i]
+		failure.stands = m.stands(open, failure, words.confirmed, now)
+		words.sure = words.sure || failure.stands
 	}
 	if !words.sure || len(words.confirmed) < len(words.reached) {
 		// Who does not look again is heard when its turn has come.
