@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -25,15 +26,18 @@ const outside = "outside"
 
 // dialLoop dials all targets at once, again and again, each on a fresh
 // connection, and prints a line for each. A line of input is the pause between
-// two rounds, and the targets: node, port and URL of each. It ends with its
-// input, or with a file that it is given.
+// two rounds, and the URLs of the targets. It ends with its input, or with a file
+// that it is given. A round is one process: a curl for each dial would take half
+// of a small machine.
 const dialLoop = `
 export LC_ALL=C
 alive=${1:-/}
-dial() {
-	local start=$EPOCHREALTIME code
-	code=$(curl --silent --noproxy '*' --max-time 2 --output /dev/null --write-out '%{http_code}' "$3")
-	echo "$1 $2 $start $EPOCHREALTIME $? $code"
+round() {
+	local start=$EPOCHREALTIME url transfers=()
+	for url in "$@"; do transfers+=(--output /dev/null "$url"); done
+	curl --silent --noproxy '*' --max-time 2 --parallel --parallel-immediate \
+		--write-out '%{url} %{exitcode} %{http_code}\n' "${transfers[@]}" |
+		while read -r words; do echo "$start $EPOCHREALTIME $words"; done
 }
 pause=1
 while :; do
@@ -43,8 +47,7 @@ while :; do
 	1) exit ;;
 	esac
 	[ -e "$alive" ] || exit
-	set -- $targets
-	while (($# > 2)); do dial "$1" "$2" "$3" & shift 3; done
+	[ -z "$targets" ] || round $targets &
 done`
 
 // oracle dials nodes from every other node and from this machine, all the time.
@@ -95,7 +98,7 @@ func (o *oracle) targets(source string) string {
 	for _, n := range nodes {
 		for _, port := range o.ports {
 			if n.name != source {
-				line += fmt.Sprintf(" %s %d http://%s:%d%s", n.name, port, n.address, port, o.path)
+				line += fmt.Sprintf(" http://%s:%d%s", n.address, port, o.path)
 			}
 		}
 	}
@@ -153,31 +156,39 @@ func (o *oracle) listen(command *exec.Cmd, source string) error {
 
 // parseDial reads a line of dialLoop.
 func parseDial(source, line string) (judge.Dial, error) {
-	fields := strings.Fields(line)
-	if len(fields) != 6 {
-		return judge.Dial{}, fmt.Errorf("%q has not six fields", line)
+	var dial judge.Dial
+	var start, end float64
+	var target string
+	var exit int
+	if _, err := fmt.Sscanf(line, "%f %f %s %d %s", &start, &end, &target, &exit, &dial.Word); err != nil {
+		return judge.Dial{}, fmt.Errorf("%q is no dial: %w", line, err)
 	}
-	dial := judge.Dial{Source: source, Node: fields[0], Word: fields[5]}
-	port, err := strconv.ParseInt(fields[1], 10, 32)
-	dial.Port = int32(port)
-	for i, at := range []*time.Time{&dial.Start, &dial.End} {
-		var seconds float64
-		if err == nil {
-			seconds, err = strconv.ParseFloat(fields[2+i], 64)
-			*at = time.UnixMicro(int64(seconds * 1e6))
+	u, err := url.Parse(target)
+	if err != nil {
+		return judge.Dial{}, err
+	}
+	port, err := strconv.ParseInt(u.Port(), 10, 32)
+	if err != nil {
+		return judge.Dial{}, err
+	}
+	for _, n := range nodes {
+		if n.address == u.Hostname() {
+			dial.Node = n.name
 		}
 	}
-	switch exit := fields[4]; exit {
-	case "0":
+	dial.Source, dial.Port = source, int32(port)
+	dial.Start, dial.End = time.UnixMicro(int64(start*1e6)), time.UnixMicro(int64(end*1e6))
+	switch exit {
+	case 0:
 		dial.Answered = strings.HasPrefix(dial.Word, "2") || strings.HasPrefix(dial.Word, "3")
-	case "7":
+	case 7:
 		dial.Word = refused
-	case "28":
+	case 28:
 		dial.Word = timedOut
 	default:
-		dial.Word = "curl: " + exit
+		dial.Word = fmt.Sprintf("curl: %d", exit)
 	}
-	return dial, err
+	return dial, nil
 }
 
 // heard returns the dials so far.

@@ -22,7 +22,7 @@ import (
 
 var _ = Describe("A steady cluster", Ordered, func() {
 	const (
-		window    = 2 * time.Minute
+		window    = time.Minute
 		heartbeat = 10 * time.Second
 		// idle apps have no pod. A node refuses for them by ICMP messages, which
 		// its kernel rations: some dials of so many time out.
