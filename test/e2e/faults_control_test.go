@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -49,7 +50,7 @@ spec: {nodePort: 30080, app: {replicas: 2}}`)
 			kubectl(ctx, "delete", "pods", "--namespace", system, "--selector=app.kubernetes.io/component=operator",
 				"--force", "--grace-period=0")
 		})
-	}, slow)
+	}, short, slow)
 
 	// With another manifest the kubelet starts it anew at once, rather than after
 	// a pause that grows with each time.
@@ -65,7 +66,7 @@ pkill --signal=KILL --exact kube-apiserver`
 			Expect(err).NotTo(HaveOccurred())
 		})
 		Expect(operatorLives(ctx)).To(Equal(before), "an outage is no reason to end")
-	}, slow)
+	}, short, slow)
 
 	// For as long as a liveness probe lets it, and longer than a report counts.
 	const standstill = 40 * time.Second
@@ -77,6 +78,27 @@ pkill --signal=KILL --exact kube-apiserver`
 			t.pass(ctx, standstill)
 			signal(ctx, nodes[0], "CONT", "kube-apiserver")
 		})
+		t.end()
+	}, slow)
+
+	// A leader that was frozen has the world as it was, and says nothing of it.
+	fault("the leader being frozen", func(ctx SpecContext, _ int) {
+		frozen, err := leader(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		host := kubectl(ctx, "get", "pod", "--namespace", system, frozen, "--output=jsonpath={.spec.nodeName}")
+		on := nodes[slices.IndexFunc(nodes, func(n node) bool { return n.name == host })]
+		n := nodes[len(nodes)-1]
+		t := try(ctx, "the leader is frozen", web, nodePort)
+		silent := judge.Phase{Turn: judge.Dialled, Right: onlyOn(n, words("Unreachable Timeout"))}
+		var mend func(ctx SpecContext)
+		t.phase(ctx, silent, func() {
+			signal(ctx, on, "STOP", "operator")
+			mend = inject(ctx, n, silence(nodePort))
+		})
+		t.steady(silent.Right)
+		signal(ctx, on, "CONT", "operator")
+		t.pass(ctx, uneventful)
+		t.phase(ctx, judge.Phase{Turn: judge.Dialled, Right: t.Phases[0].Right}, func() { mend(ctx) })
 		t.end()
 	}, slow)
 
