@@ -92,11 +92,11 @@ pkill --signal=KILL --exact kube-apiserver`
 		silent := judge.Phase{Turn: judge.Dialled, Right: onlyOn(n, words("Unreachable Timeout"))}
 		var mend func(ctx SpecContext)
 		t.phase(ctx, silent, func() {
-			signal(ctx, on, "STOP", "operator")
+			signal(ctx, on, "STOP", "/operator")
 			mend = inject(ctx, n, silence(nodePort))
 		})
 		t.steady(silent.Right)
-		signal(ctx, on, "CONT", "operator")
+		signal(ctx, on, "CONT", "/operator")
 		t.pass(ctx, uneventful)
 		t.phase(ctx, judge.Phase{Turn: judge.Dialled, Right: t.Phases[0].Right}, func() { mend(ctx) })
 		t.end()
@@ -143,16 +143,16 @@ pkill --signal=KILL --exact kube-apiserver`
 })
 
 // signal stops the processes of a program on a node, or has them go on; they do so in any
-// case when the spec ends.
+// case when the spec ends, if they are still there.
 func signal(ctx SpecContext, n node, name, program string) {
 	GinkgoHelper()
-	if name == "STOP" {
-		DeferCleanup(func(ctx SpecContext) error {
-			_, err := n.run(ctx, "pkill", "--signal=CONT", "--exact", program)
-			return err
-		})
+	send := func(ctx SpecContext, name string) (string, error) {
+		return n.run(ctx, "pkill", "--signal="+name, "--full", "^"+program+"( |$)")
 	}
-	_, err := n.run(ctx, "pkill", "--signal="+name, "--exact", program)
+	if name == "STOP" {
+		DeferCleanup(func(ctx SpecContext) { _, _ = send(ctx, "CONT") })
+	}
+	_, err := send(ctx, name)
 	Expect(err).NotTo(HaveOccurred())
 }
 
