@@ -210,7 +210,8 @@ func TestProbeDropped(t *testing.T) {
 
 	started := time.Now()
 	g.Expect(dial(t, address, "/")).To(Equal(probe.Result{Reason: probe.Timeout, Message: "i/o timeout"}))
-	g.Expect(time.Since(started)).To(BeNumerically("~", timeout, timeout/2))
+	// The kernel would try for two minutes.
+	g.Expect(time.Since(started)).To(And(BeNumerically(">=", timeout), BeNumerically("<", time.Minute)))
 }
 
 // TestProbeLocalFailure: what fails on this side says nothing about the address.

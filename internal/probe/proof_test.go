@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 
@@ -95,7 +96,7 @@ func TestProver(t *testing.T) {
 			address := &asker{result: tc.says, err: tc.unasked}
 			prover := probe.NewProver(probe.New(&led{path: tc.path, err: tc.err}, "test"), address)
 			result := prover.Probe(t.Context(), probe.Target{
-				Address: netip.MustParseAddrPort(server.Listener.Addr().String()), Path: "/", Timeout: timeout,
+				Address: netip.MustParseAddrPort(server.Listener.Addr().String()), Path: "/", Timeout: time.Minute,
 				Provable: !tc.foreign, Detoured: tc.detoured,
 			})
 			g.Expect(result.Reason).To(Equal(tc.want))

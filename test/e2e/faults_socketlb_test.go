@@ -51,7 +51,7 @@ func calmRow() string {
 
 // veiled is a phase as it looks where no dial tells anything about a node: what is
 // known of the pods and the nodes by themselves stays, and there is nothing to
-// follow.
+// follow but another port.
 func veiled(phase judge.Phase, before map[string]judge.Words) judge.Phase {
 	if socketLB != unproven {
 		return phase
@@ -67,7 +67,11 @@ func veiled(phase judge.Phase, before map[string]judge.Words) judge.Phase {
 			}
 		}
 	}
-	return judge.Phase{Start: phase.Start, Port: phase.Port, Right: right}
+	veiled := judge.Phase{Start: phase.Start, Port: phase.Port, Right: right}
+	if phase.Port != 0 {
+		veiled.Turn, veiled.Anew = judge.Announced, true
+	}
+	return veiled
 }
 
 // veiledRows are what may be said in place of a row.
