@@ -20,7 +20,7 @@ import (
 	"github.com/exposedapp/exposedapp/internal/probe"
 )
 
-const timeout = 300 * time.Millisecond
+const timeout = time.Second
 
 func TestProbeJudgesHTTP(t *testing.T) {
 	for _, tc := range []struct {
