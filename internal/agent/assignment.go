@@ -9,6 +9,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // maxAddresses is how many addresses a report can list.
@@ -33,7 +34,7 @@ type assignment struct {
 
 	// recheck is what to probe out of turn, unless unreadable says why it cannot
 	// be read.
-	recheck    recheckRequest
+	recheck    protocol.Recheck
 	unreadable error
 
 	// refused are the addresses that are not dialled.
@@ -44,11 +45,11 @@ func assignmentOf(reachability *v1alpha1.NodeReachability) assignment {
 	a := assignment{
 		uid:        reachability.UID,
 		generation: reachability.Generation,
-		heartbeat:  seconds(bounded(reachability.Spec.HeartbeatSeconds, 10, 300)),
+		heartbeat:  protocol.Heartbeat(reachability.Spec.HeartbeatSeconds),
 		size:       int(max(1, reachability.Spec.ClusterSize)),
 		turns:      map[netip.Addr]uint32{},
 	}
-	a.recheck, a.unreadable = recheckRequestOf(reachability.Spec.Recheck)
+	a.recheck, a.unreadable = protocol.DecodeRecheck(reachability.Spec.Recheck)
 	for _, target := range reachability.Spec.Targets {
 		for _, text := range target.Addresses {
 			address, err := netip.ParseAddr(text)

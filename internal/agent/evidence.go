@@ -296,13 +296,13 @@ func (s *schedule) targetOf(key wayKey) (probe.Target, bool) {
 	if !address.IsValid() || !probe.Dialable(address.Addr()) {
 		return probe.Target{}, false
 	}
-	return probe.Target{Address: address, Path: r.service.path, Timeout: r.service.timeout}, true
+	return probe.Target{Address: address, Path: r.service.probe.Path, Timeout: r.service.probe.Timeout}, true
 }
 
 func (s *schedule) wayPause(key wayKey) time.Duration {
 	pause := wayPause
 	if r, ok := s.rows[key.port]; ok && !key.way.toHealth() {
-		pause = max(pause, r.service.period)
+		pause = max(pause, r.service.probe.Period)
 	}
 	return time.Duration(float64(pause) * s.crowd())
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 const (
@@ -77,7 +78,7 @@ func (b *bubble) besideTenants(tenants int, does behaviour, settings string) {
 	}
 	services := onPorts(honest...)
 	for _, svc := range onPorts(ports...) {
-		svc.settings = settingsOf(settings)
+		svc.probe = protocol.DecodeProbe(settings)
 		services = append(services, svc)
 		b.make(fmt.Sprint("10.0.0.9:", svc.port), does)
 		for i := range fairOthers {
@@ -155,12 +156,12 @@ func (b *bubble) hasResults(at time.Time, address string, said nodeport.Set, per
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for port := range said.All() {
-		r := settingsOf("")
+		r := protocol.DecodeProbe("")
 		if port >= firstTenant {
-			r = b.loop.schedule.rows[port].service.settings
+			r = b.loop.schedule.rows[port].service.probe
 		}
 		stretch := period.Seconds() / 5
-		cycle := time.Duration(float64(r.period)*stretch) + r.timeout + time.Duration(r.threshold)*hedgeDelay + time.Second
+		cycle := time.Duration(float64(r.Period)*stretch) + r.Timeout + time.Duration(r.Threshold)*hedgeDelay + time.Second
 		ended := b.ended[netip.AddrPortFrom(netip.MustParseAddr(address), port)]
 		if at.Sub(ended) > cycle {
 			b.g.Expect(at.Sub(ended)).To(BeNumerically("<=", cycle), "of port %d", port)

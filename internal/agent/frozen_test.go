@@ -52,7 +52,7 @@ func TestFrozen(t *testing.T) {
 			b.amongNodes(2, 2)
 			b.loop.post(func(time.Duration) {
 				time.Sleep(30 * time.Second)
-				b.loop.schedule.rows[30000].service.timeout = time.Minute
+				b.loop.schedule.rows[30000].service.probe.Timeout = time.Minute
 			})
 			b.wait(29 * time.Second)
 			b.make(one, behaviour{after: time.Hour})

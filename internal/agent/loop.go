@@ -291,7 +291,7 @@ func (l *loop) assign(now time.Duration, a assignment) {
 		refusedBefore = before.refused
 		onlyRecheck = before.uid == a.uid && before.heartbeat == a.heartbeat &&
 			slices.Equal(before.addresses, a.addresses) &&
-			a.unreadable == nil && a.recheck.round > l.schedule.recheck.round
+			a.unreadable == nil && a.recheck.Round > l.schedule.recheck.round
 	}
 	for _, address := range a.refused {
 		if !slices.Contains(refusedBefore, address) {
@@ -322,8 +322,8 @@ func (l *loop) look(now time.Duration) {
 	request, err := l.assignment.recheck, l.assignment.unreadable
 	if err == nil {
 		l.schedule.look(now, request)
-	} else if request.round != l.unreadable {
-		l.unreadable = request.round
+	} else if request.Round != l.unreadable {
+		l.unreadable = request.Round
 		l.log.Error(err, "Ignoring a request for newer results")
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 	"github.com/exposedapp/exposedapp/internal/report"
 )
 
@@ -132,9 +133,9 @@ func (p *pair) divert(now time.Duration, to netip.AddrPort) {
 func (p *pair) gapOf() report.Gap {
 	switch p.state {
 	case ownHost:
-		return report.Gap{Reason: v1alpha1.PendingOwnAddress}
+		return report.Gap{Outcome: protocol.OwnHost}
 	case translated:
-		gap := report.Gap{Reason: v1alpha1.ReasonTranslatedAtSource}
+		gap := report.Gap{Outcome: protocol.Translated}
 		if p.detour != nil {
 			gap.TranslatedTo = p.detour.to
 		}

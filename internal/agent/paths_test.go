@@ -11,6 +11,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 var (
@@ -349,7 +350,7 @@ func TestRecheckOfTranslatedPair(t *testing.T) {
 		b.makeAll(2, 1, behaviour{result: elsewhere(probe.Result{}, backend)})
 		b.surrounded(2, 1)
 		b.loop.post(func(now time.Duration) {
-			request, err := recheckRequestOf(&v1alpha1.Recheck{Round: 3, NodePorts: "30000", Addresses: []string{"10.0.0.1"}})
+			request, err := protocol.DecodeRecheck(&v1alpha1.Recheck{Round: 3, NodePorts: "30000", Addresses: []string{"10.0.0.1"}})
 			b.g.Expect(err).NotTo(HaveOccurred())
 			b.loop.schedule.look(now, request)
 		})

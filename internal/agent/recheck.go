@@ -1,40 +1,12 @@
 package agent
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 
-	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/budget"
-	"github.com/exposedapp/exposedapp/internal/nodeport"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
-
-// recheckRequest is a spec.recheck. Round is 0 where there is none.
-type recheckRequest struct {
-	round     int64
-	ports     nodeport.Set
-	addresses []netip.Addr
-}
-
-func recheckRequestOf(recheck *v1alpha1.Recheck) (recheckRequest, error) {
-	if recheck == nil {
-		return recheckRequest{}, nil
-	}
-	ports, err := nodeport.Parse(recheck.NodePorts)
-	if err != nil {
-		return recheckRequest{round: recheck.Round}, fmt.Errorf("reading the node ports of round %d: %w", recheck.Round, err)
-	}
-	request := recheckRequest{round: recheck.Round, ports: ports}
-	for _, text := range recheck.Addresses {
-		address, err := netip.ParseAddr(text)
-		if err != nil {
-			return recheckRequest{round: recheck.Round}, fmt.Errorf("reading the addresses of round %d: %w", recheck.Round, err)
-		}
-		request.addresses = append(request.addresses, address.Unmap())
-	}
-	return request, nil
-}
 
 // recheck is how far the requests for newer results have come.
 type recheck struct {
@@ -49,17 +21,17 @@ type recheck struct {
 
 // look begins with a request, unless it is an old one. Pairs of a former request
 // that are still open stay so.
-func (s *schedule) look(now time.Duration, request recheckRequest) {
-	if request.round <= s.recheck.round {
+func (s *schedule) look(now time.Duration, request protocol.Recheck) {
+	if request.Round <= s.recheck.round {
 		return
 	}
-	s.recheck.round = request.round
+	s.recheck.round = request.Round
 	if s.recheck.open == nil {
 		s.recheck.open = map[netip.AddrPort]time.Duration{}
 	}
 	var asked []*pair
-	for _, address := range request.addresses {
-		for port := range request.ports.All() {
+	for _, address := range request.Addresses {
+		for port := range request.Ports.All() {
 			target := netip.AddrPortFrom(address, port)
 			if p := s.pair(target); p != nil && p.state != undialled {
 				s.recheck.open[target] = now

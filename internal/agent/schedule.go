@@ -257,14 +257,14 @@ func (s *schedule) start(now time.Duration) (flight, bool) {
 	p.inFlight++
 	s.inFlight++
 	// Where a translation ends, silence is as good as anywhere.
-	if (p.state == reached || p.state == translated || p.doubted) && p.failed+p.inFlight < p.row.service.threshold {
+	if (p.state == reached || p.state == translated || p.doubted) && p.failed+p.inFlight < p.row.service.probe.Threshold {
 		s.plan(p, now+hedgeDelay)
 	}
 	return flight{
 		target: probe.Target{
 			Address: netip.AddrPortFrom(p.address, p.row.service.port),
-			Path:    p.row.service.path,
-			Timeout: p.row.service.timeout,
+			Path:    p.row.service.probe.Path,
+			Timeout: p.row.service.probe.Timeout,
 
 			Provable: s.foreign(p.address) && p.state != ownHost,
 			Detoured: s.expected(p) == probe.Translated,
@@ -355,7 +355,7 @@ func (s *schedule) succeed(now time.Duration, f flight, p *pair) change {
 
 // fail takes the lack of one.
 func (s *schedule) fail(now time.Duration, f flight, p *pair, result probe.Result) change {
-	threshold := p.row.service.threshold
+	threshold := p.row.service.probe.Threshold
 	if p.state == reached {
 		s.trouble(now, p)
 	}
@@ -467,7 +467,7 @@ func (s *schedule) period(p *pair) time.Duration {
 // and the probes of that have told.
 func (s *schedule) cycle(p *pair) time.Duration {
 	svc := &p.row.service
-	return s.period(p) + svc.timeout + time.Duration(svc.threshold)*hedgeDelay + grace
+	return s.period(p) + svc.probe.Timeout + time.Duration(svc.probe.Threshold)*hedgeDelay + grace
 }
 
 // stale tells whether the word on a pair is older than its cycle. To renew it
@@ -478,7 +478,7 @@ func (s *schedule) stale(now time.Duration, p *pair) bool {
 
 // allowed returns the period of a row's pairs that keeps the app's budget.
 func (s *schedule) allowed(r *row) time.Duration {
-	return budget.Period(r.service.period, s.size, r.dialled)
+	return budget.Period(r.service.probe.Period, s.size, r.dialled)
 }
 
 // crowd is the factor by which to draw out what all agents have reason to do at

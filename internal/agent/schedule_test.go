@@ -52,7 +52,7 @@ func TestHysteresis(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			g := NewWithT(t)
 			svc := onPorts(30000)[0]
-			svc.threshold = tc.threshold
+			svc.probe.Threshold = tc.threshold
 			s := newSchedule(1)
 			s.assign(0, addresses("10.0.0.1"), smallCluster)
 			s.setService(0, svc)
@@ -74,7 +74,7 @@ func TestWantOfAPodIsNoNews(t *testing.T) {
 	g := NewWithT(t)
 	s := newSchedule(1)
 	svc := onPorts(30000)[0]
-	svc.threshold = 1
+	svc.probe.Threshold = 1
 	s.assign(0, addresses("10.0.0.1"), smallCluster)
 	s.setService(0, svc)
 	pod := endpoints{slice: "a", service: svc.key, sum: 1, ready: netip.MustParseAddrPort("10.1.0.1:9898")}
@@ -105,7 +105,7 @@ func TestOldResultsDoNotCount(t *testing.T) {
 			s.setService(0, svc)
 		},
 		"another path": func(s *schedule, svc service) {
-			svc.path = "/other"
+			svc.probe.Path = "/other"
 			s.setService(0, svc)
 		},
 		"another Service": func(s *schedule, svc service) {
@@ -129,7 +129,7 @@ func TestOldResultsDoNotCount(t *testing.T) {
 			t.Run(fmt.Sprint(name, result), func(t *testing.T) {
 				g := NewWithT(t)
 				svc := onPorts(30000)[0]
-				svc.threshold = 1
+				svc.probe.Threshold = 1
 				s := newSchedule(8)
 				s.assign(0, []netip.Addr{address}, smallCluster)
 				s.setService(0, svc)
@@ -174,7 +174,7 @@ func TestTakeover(t *testing.T) {
 		{"another app a moment later", other, time.Second, settleTime},
 		{"another app long after", other, time.Hour, time.Hour},
 		{"other pods", func(s *service) { s.routing++ }, 0, settleTime},
-		{"another path", func(s *service) { s.path = "/x" }, 0, 0},
+		{"another path", func(s *service) { s.probe.Path = "/x" }, 0, 0},
 		{"another port", func(s *service) { s.port++ }, 0, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -1,13 +1,10 @@
 package agent
 
 import (
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
 	"slices"
-	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,12 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
-
-// maxAnnotation is the length of a probe annotation that is read. The longest that
-// the operator writes has a path of 1,024 characters, each of which may take six in
-// JSON.
-const maxAnnotation = 8 << 10
 
 // service is what an agent keeps of a Service: whatever decides what is dialled
 // and what the answer is worth. A Service whose service stays equal keeps its
@@ -37,15 +30,7 @@ type service struct {
 	// clusterIPs are the Service's, of IPv4 and of IPv6, with its port.
 	clusterIPs [2]netip.AddrPort
 
-	settings
-}
-
-// settings are how a Service is probed.
-type settings struct {
-	path      string
-	period    time.Duration
-	timeout   time.Duration
-	threshold uint8
+	probe protocol.Probe
 }
 
 // dialledOn tells whether the Service has the IP family of address.
@@ -71,13 +56,13 @@ func serviceOf(svc *corev1.Service) (service, bool) {
 	_, _ = fmt.Fprintf(routing, "%q %q %q",
 		svc.Spec.ExternalTrafficPolicy, port.TargetPort.String(), svc.Spec.Selector)
 	return service{
-		key:      types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name},
-		uid:      svc.UID,
-		port:     uint16(port.NodePort),
-		ipv4:     slices.Contains(svc.Spec.IPFamilies, corev1.IPv4Protocol),
-		ipv6:     slices.Contains(svc.Spec.IPFamilies, corev1.IPv6Protocol),
-		routing:  routing.Sum64(),
-		settings: settingsOf(svc.Annotations[v1alpha1.ProbeAnnotation]),
+		key:     types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name},
+		uid:     svc.UID,
+		port:    uint16(port.NodePort),
+		ipv4:    slices.Contains(svc.Spec.IPFamilies, corev1.IPv4Protocol),
+		ipv6:    slices.Contains(svc.Spec.IPFamilies, corev1.IPv6Protocol),
+		routing: routing.Sum64(),
+		probe:   protocol.DecodeProbe(svc.Annotations[v1alpha1.ProbeAnnotation]),
 
 		clusterIPs: clusterIPsOf(svc, uint16(port.Port)),
 	}, true
@@ -115,42 +100,4 @@ func ownedByExposedApp(svc *corev1.Service) bool {
 	}
 	gv, err := schema.ParseGroupVersion(owner.APIVersion)
 	return err == nil && gv.Group == v1alpha1.SchemeGroupVersion.Group
-}
-
-// settingsOf reads a probe annotation. An annotation is data from the cluster,
-// which many may write: what is missing or cannot be read takes the defaults of
-// the API, and what is out of bounds is brought within them. One that is too long
-// is not read.
-func settingsOf(annotation string) settings {
-	var spec v1alpha1.ProbeSpec
-	if len(annotation) > maxAnnotation || json.Unmarshal([]byte(annotation), &spec) != nil {
-		spec = v1alpha1.ProbeSpec{}
-	}
-	if !validPath(spec.Path) {
-		spec.Path = "/"
-	}
-	period := bounded(spec.PeriodSeconds, 5, 300)
-	return settings{
-		path:      spec.Path,
-		period:    seconds(period),
-		timeout:   seconds(min(bounded(spec.TimeoutSeconds, 2, 60), period)),
-		threshold: uint8(bounded(spec.FailureThreshold, 2, 10)),
-	}
-}
-
-func validPath(path string) bool {
-	return strings.HasPrefix(path, "/") && len(path) <= 1024 &&
-		!strings.ContainsFunc(path, func(r rune) bool { return r < '!' || r > '~' })
-}
-
-// bounded brings n between 1 and most; 0 means unset and becomes preset.
-func bounded(n, preset, most int32) int32 {
-	if n == 0 {
-		return preset
-	}
-	return max(1, min(n, most))
-}
-
-func seconds(n int32) time.Duration {
-	return time.Duration(n) * time.Second
 }

@@ -1,9 +1,7 @@
 package agent
 
 import (
-	"encoding/json"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 func aService(change ...func(*corev1.Service)) *corev1.Service {
@@ -50,7 +49,7 @@ func TestServiceOf(t *testing.T) {
 	g.Expect(svc.port).To(BeEquivalentTo(31000))
 	g.Expect(svc.ipv4).To(BeTrue())
 	g.Expect(svc.ipv6).To(BeFalse())
-	g.Expect(svc.settings).To(Equal(settings{"/healthz", 7 * time.Second, 3 * time.Second, 4}))
+	g.Expect(svc.probe).To(Equal(protocol.Probe{Path: "/healthz", Period: 7 * time.Second, Timeout: 3 * time.Second, Threshold: 4}))
 }
 
 // Others may add ports to the Service: they are not the app's, wherever they stand.
@@ -146,48 +145,6 @@ func TestForeignServicesCostTheirNames(t *testing.T) {
 	got, err := serviceStore{}.Transformer()(aService(func(svc *corev1.Service) { svc.OwnerReferences = nil }))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(got).To(Equal(&slim[service]{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}))
-}
-
-// TestLongAnnotations: whatever the CRD admits is read, and what is longer costs
-// nothing.
-func TestLongAnnotations(t *testing.T) {
-	g := NewWithT(t)
-	path := "/" + strings.Repeat("<", 1023)
-	longest, err := json.Marshal(v1alpha1.ProbeSpec{
-		Path: path, PeriodSeconds: 300, TimeoutSeconds: 60, FailureThreshold: 10,
-	})
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(settingsOf(string(longest))).To(Equal(settings{path, 5 * time.Minute, time.Minute, 10}))
-	g.Expect(settingsOf(`{"periodSeconds":7` + strings.Repeat(" ", maxAnnotation) + "}")).To(Equal(settingsOf("")))
-}
-
-func TestSettingsOf(t *testing.T) {
-	preset := settings{"/", 5 * time.Second, 2 * time.Second, 2}
-	for annotation, want := range map[string]settings{
-		``:                                       preset,
-		`{}`:                                     preset,
-		`null`:                                   preset,
-		`{"path":"/x"`:                           preset,
-		`{"periodSeconds":"5"}`:                  preset,
-		`{"periodSeconds":99999999999999999999}`: preset,
-		`{"path":"x"}`:                           preset,
-		`{"path":"/ x"}`:                         preset,
-		`{"path":"/\r\nHost: x"}`:                preset,
-		`{"path":"/é"}`:                          preset,
-		`{"path":"/` + strings.Repeat("x", 1024) + `"}`: preset,
-		`{"path":"/a?b=c%20d"}`:                         {"/a?b=c%20d", 5 * time.Second, 2 * time.Second, 2},
-		`{"periodSeconds":-1,"timeoutSeconds":-1,"failureThreshold":-1}`: {
-			"/", time.Second, time.Second, 1,
-		},
-		`{"periodSeconds":999,"timeoutSeconds":999,"failureThreshold":999}`: {
-			"/", 300 * time.Second, 60 * time.Second, 10,
-		},
-		`{"periodSeconds":1}`: {"/", time.Second, time.Second, 2},
-	} {
-		t.Run(annotation, func(t *testing.T) {
-			NewWithT(t).Expect(settingsOf(annotation)).To(Equal(want))
-		})
-	}
 }
 
 // TestReasons: what package probe calls a failure is what the API calls it.

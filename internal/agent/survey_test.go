@@ -13,6 +13,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 	"github.com/exposedapp/exposedapp/internal/report"
 )
 
@@ -39,10 +40,10 @@ func onPorts(ports ...uint16) []service {
 	var services []service
 	for _, port := range ports {
 		services = append(services, service{
-			key:      types.NamespacedName{Name: fmt.Sprint(port)},
-			port:     port,
-			ipv4:     true,
-			settings: settingsOf(""),
+			key:   types.NamespacedName{Name: fmt.Sprint(port)},
+			port:  port,
+			ipv4:  true,
+			probe: protocol.DecodeProbe(""),
 		})
 	}
 	return services

@@ -111,9 +111,9 @@ func laneOf(p *pair) lane {
 
 func slowLane(r *row) lane {
 	switch {
-	case r.service.timeout <= shortTimeout:
+	case r.service.probe.Timeout <= shortTimeout:
 		return slow
-	case r.service.timeout <= mediumTimeout:
+	case r.service.probe.Timeout <= mediumTimeout:
 		return slower
 	}
 	return slowest
@@ -194,7 +194,7 @@ func (s *schedule) engage(now time.Duration, p *pair) stintKey {
 	key := stintKey{place, w.serial}
 	charged := hedgeDelay
 	if l >= slow {
-		charged = r.service.timeout
+		charged = r.service.probe.Timeout
 	} else {
 		w.young = append(w.young, key)
 	}
@@ -234,8 +234,8 @@ func (w *workers) ripen(now time.Duration) {
 		w.held[grown.lane]--
 		grown.lane = slowLane(grown.row)
 		w.held[grown.lane]++
-		w.charge(grown.row, grown.row.service.timeout-grown.charged)
-		grown.charged = grown.row.service.timeout
+		w.charge(grown.row, grown.row.service.probe.Timeout-grown.charged)
+		grown.charged = grown.row.service.probe.Timeout
 	}
 	if w.grown == len(w.young) || w.grown > len(w.stints) {
 		w.young = w.young[:copy(w.young, w.young[w.grown:])]

@@ -19,6 +19,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/compact"
 	"github.com/exposedapp/exposedapp/internal/listwatch"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // CacheOptions says what the operator caches, and of that only what it uses.
@@ -59,10 +60,6 @@ func CacheOptions(config *rest.Config, health *listwatch.Health) (cache.Options,
 }
 
 func asItIs(object any) (any, error) { return object, nil }
-
-// maxProbe is the size, in bytes, of the longest annotation that tells of a probe: a path of
-// 1,024 characters, each of which JSON may write in six.
-const maxProbe = 8 << 10
 
 // trim returns the function that makes what is cached of what the API server sent. It
 // changes objects in place, and nothing in one that it was given before: informers do that.
@@ -162,7 +159,7 @@ func trimService(service *corev1.Service, fields fieldSets) {
 // none of our own tells more than there is to tell.
 func probeOf(service *corev1.Service) string {
 	text := service.Annotations[v1alpha1.ProbeAnnotation]
-	if !ours(service) || len(text) > maxProbe {
+	if !ours(service) || len(text) > protocol.MaxProbe {
 		return ""
 	}
 	return text

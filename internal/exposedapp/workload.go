@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 const (
@@ -137,7 +138,7 @@ func service(app *v1alpha1.ExposedApp, nodePort int32) *corev1ac.ServiceApplyCon
 	}
 	return corev1ac.Service(app.Name, app.Namespace).
 		WithLabels(childLabels(app)).
-		WithAnnotations(map[string]string{v1alpha1.ProbeAnnotation: probeAnnotation(&app.Spec.Probe)}).
+		WithAnnotations(map[string]string{v1alpha1.ProbeAnnotation: protocol.EncodeProbe(&app.Spec.Probe)}).
 		WithOwnerReferences(owner(app)).
 		WithSpec(corev1ac.ServiceSpec().
 			WithType(corev1.ServiceTypeNodePort).
@@ -145,16 +146,6 @@ func service(app *v1alpha1.ExposedApp, nodePort int32) *corev1ac.ServiceApplyCon
 			WithPorts(port).
 			WithExternalTrafficPolicy(app.Spec.Service.ExternalTrafficPolicy).
 			WithIPFamilyPolicy(app.Spec.Service.IPFamilyPolicy))
-}
-
-// probeAnnotation renders what agents need to know about a probe.
-func probeAnnotation(probe *v1alpha1.ProbeSpec) string {
-	text, err := json.Marshal(probe)
-	if err != nil {
-		// Strings and integers always marshal.
-		panic(err)
-	}
-	return string(text)
 }
 
 // owner makes the children go with the ExposedApp. They do not hold back its

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/exposedapp/exposedapp/internal/nodeport"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // agreement is what all observers of an address say alike of its node ports. Thousands
@@ -49,14 +50,14 @@ func (m *Matrix) agree(node string, address netip.Addr) *agreement {
 		reached, failed, translated := entry.outcome(address)
 		if agreed.observers == 0 {
 			agreed.reached, agreed.failed, agreed.translated = reached, failed, translated
-			agreed.version = entry.version
+			agreed.version = entry.ServicesVersion
 		}
-		order, err := resourceversion.CompareResourceVersion(entry.version, agreed.version)
+		order, err := resourceversion.CompareResourceVersion(entry.ServicesVersion, agreed.version)
 		if err != nil {
 			return &agreement{node: node}
 		}
 		if order < 0 {
-			agreed.version = entry.version
+			agreed.version = entry.ServicesVersion
 		}
 		agreed.reached, agreed.failed = agreed.reached.Intersect(reached), agreed.failed.Intersect(failed)
 		agreed.translated = agreed.translated.Intersect(translated)
@@ -72,29 +73,29 @@ func (m *Matrix) agree(node string, address netip.Addr) *agreement {
 // that it says are not, and those of which the dials are translated. Of the rest it says
 // nothing.
 func (r *report) outcome(address netip.Addr) (reached, failed, translated nodeport.Set) {
-	failed = exceptedAt(r.failures, address).Intersect(r.nodePorts)
-	rest := r.nodePorts.Minus(failed).Minus(exceptedAt(r.untold(), address))
+	failed = exceptedAt(r.Failures, address).Intersect(r.NodePorts)
+	rest := r.NodePorts.Minus(failed).Minus(exceptedAt(r.untold(), address))
 	translated = exceptedAt(r.diverted(), address).Intersect(rest)
 	return rest.Minus(translated), failed, translated
 }
 
 // untold returns the pairs without a word for another reason than translation, and
 // diverted those of which the dials are translated.
-func (r *report) untold() []exception   { return r.pending[:r.translatedFrom()] }
-func (r *report) diverted() []exception { return r.pending[r.translatedFrom():] }
+func (r *report) untold() []protocol.Exception   { return r.Pending[:r.translatedFrom()] }
+func (r *report) diverted() []protocol.Exception { return r.Pending[r.translatedFrom():] }
 
 func (r *report) translatedFrom() int {
-	if i := slices.IndexFunc(r.pending, func(e exception) bool { return e.said == translated }); i >= 0 {
+	if i := slices.IndexFunc(r.Pending, func(e protocol.Exception) bool { return e.Outcome == protocol.Translated }); i >= 0 {
 		return i
 	}
-	return len(r.pending)
+	return len(r.Pending)
 }
 
 // exceptedAt returns the node ports of exceptions at an address.
-func exceptedAt(exceptions []exception, address netip.Addr) (nodePorts nodeport.Set) {
+func exceptedAt(exceptions []protocol.Exception, address netip.Addr) (nodePorts nodeport.Set) {
 	for i := range exceptions {
-		if _, found := slices.BinarySearchFunc(exceptions[i].addresses, address, netip.Addr.Compare); found {
-			nodePorts = nodePorts.Union(exceptions[i].nodePorts)
+		if _, found := slices.BinarySearchFunc(exceptions[i].Addresses, address, netip.Addr.Compare); found {
+			nodePorts = nodePorts.Union(exceptions[i].NodePorts)
 		}
 	}
 	return nodePorts

@@ -13,10 +13,6 @@ const (
 	// promptly is how soon those who disagree with a new failure look again. One
 	// that is older may be over by then.
 	promptly = 1500 * time.Millisecond
-
-	// promptHeartbeat is that of small clusters, on which observers answer a
-	// request at once. On larger ones their writes keep a distance.
-	promptHeartbeat = 10 * time.Second
 )
 
 // doubt is a disagreement of observers on one address. Words spoken before it
@@ -41,8 +37,8 @@ func (m *Matrix) disagree(open *doubt, app *subject, address netip.Addr, observe
 		entry := m.reports[observer]
 		asked, found := open.asked[observer]
 		switch {
-		case !found && !app.judged && app.Disputed[address] && entry.recheckRound >= entry.round &&
-			entry.asked.covers(address, app.Service.NodePort):
+		case !found && !app.judged && app.Disputed[address] && entry.RecheckRound >= entry.asked.Round &&
+			entry.asked.Covers(address, app.Service.NodePort):
 			// An earlier operator asked already.
 			open.asked[observer] = question{at: now, answered: now}
 			m.reconsider(address)
@@ -59,7 +55,7 @@ func (m *Matrix) disagree(open *doubt, app *subject, address netip.Addr, observe
 func (m *Matrix) ask(open *doubt, observer string, now time.Time) {
 	// Beyond what an earlier operator asked, whose clock may be ahead.
 	entry := m.reports[observer]
-	m.round = max(m.round+1, now.UnixMilli(), entry.round+1, entry.recheckRound+1)
+	m.round = max(m.round+1, now.UnixMilli(), entry.asked.Round+1, entry.RecheckRound+1)
 	open.asked[observer] = question{round: m.round, at: now}
 	m.request()
 }
@@ -68,7 +64,7 @@ func (m *Matrix) ask(open *doubt, observer string, now time.Time) {
 // its report after a full turn of probes.
 func (m *Matrix) looked(app *subject, open *doubt, observer string) bool {
 	entry, asked := m.reports[observer], open.asked[observer]
-	return entry.recheckRound >= asked.round || entry.at.After(asked.at.Add(entry.viewFor(app).cycle))
+	return entry.RecheckRound >= asked.round || entry.at.After(asked.at.Add(entry.viewFor(app).cycle))
 }
 
 // confirmed tells whether an observer looked again since the doubt began.

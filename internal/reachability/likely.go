@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // theApp is behind a failure that a pod gives at its own address as well.
@@ -17,10 +18,10 @@ const theApp = "the app itself: its pod answers the same"
 // address, the cluster IP, the node's own word, kube-proxy's health port there,
 // and other node ports.
 func (t *testimony) likely(node string) string {
-	reason := t.shared(func(s statement) string { return s.reason })
-	pod := t.shared(func(s statement) string { return s.evidence.Pod })
-	clusterIP := t.shared(func(s statement) string { return s.evidence.ClusterIP })
-	kubeProxy := t.shared(func(s statement) string { return s.evidence.KubeProxy })
+	reason := t.shared(func(s statement) string { return s.Reason })
+	pod := t.shared(func(s statement) string { return s.Evidence.Pod })
+	clusterIP := t.shared(func(s statement) string { return s.Evidence.ClusterIP })
+	kubeProxy := t.shared(func(s statement) string { return s.Evidence.KubeProxy })
 	observers := make([]string, 0, len(t.failed))
 	for _, failure := range t.failed {
 		observers = append(observers, failure.by.name)
@@ -35,21 +36,21 @@ func (t *testimony) likely(node string) string {
 		return fmt.Sprintf("a firewall between %s and %s that drops the port", list(observers), node)
 	case len(t.reached) > 0:
 		return ""
-	case lost(reason) && lost(kubeProxy) && t.itself != failed:
+	case lost(reason) && lost(kubeProxy) && t.itself != protocol.Failed:
 		return fmt.Sprintf("%s is down or cut off", node)
 	case reason != "" && reason == clusterIP && reason == pod:
 		return theApp
 	case clusterIP != v1alpha1.EvidenceReached:
 		return "" // The app may be the cause as well as the node.
-	case kubeProxy == v1alpha1.ReasonConnectionRefused && t.itself != reached:
+	case kubeProxy == v1alpha1.ReasonConnectionRefused && t.itself != protocol.Reached:
 		return fmt.Sprintf("kube-proxy does not run on %s", node)
-	case kubeProxy == v1alpha1.ReasonHTTPStatus && t.itself != reached:
+	case kubeProxy == v1alpha1.ReasonHTTPStatus && t.itself != protocol.Reached:
 		return fmt.Sprintf("kube-proxy on %s is behind, by its own word", node)
 	case kubeProxy != v1alpha1.EvidenceReached:
 		return ""
-	case t.itself == reached && reason == v1alpha1.ReasonTimeout:
+	case t.itself == protocol.Reached && reason == v1alpha1.ReasonTimeout:
 		return fmt.Sprintf("a firewall on %s drops the port", node)
-	case t.itself == reached && reason == v1alpha1.ReasonConnectionRefused:
+	case t.itself == protocol.Reached && reason == v1alpha1.ReasonConnectionRefused:
 		return fmt.Sprintf("a firewall on %s rejects the port", node)
 	case reason == v1alpha1.ReasonConnectionRefused:
 		return t.unserved(node)
@@ -68,9 +69,9 @@ func (t *testimony) unserved(node string) string {
 		}
 	}
 	switch others {
-	case reached:
+	case protocol.Reached:
 		return fmt.Sprintf("kube-proxy on %s has not programmed the port", node)
-	case failed:
+	case protocol.Failed:
 		return fmt.Sprintf("kube-proxy on %s does not serve this address (nodePortAddresses)", node)
 	default:
 		return fmt.Sprintf("kube-proxy on %s has not programmed the port, or does not serve this address", node)

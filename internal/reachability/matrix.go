@@ -12,6 +12,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/budget"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // Matrix holds the newest report of every observer and the apps that they are
@@ -76,8 +77,7 @@ type entry struct {
 	// reaches none, and fails to reach some.
 	reaching, cutOff bool
 	// asked is the request to look again that stood beside the report.
-	asked     exception
-	round     int64
+	asked     protocol.Recheck
 	renewTime time.Time
 	// changed is when the observer last said something new.
 	changed   time.Time
@@ -171,7 +171,7 @@ func (m *Matrix) Fold(received *Report, now time.Time) []types.NamespacedName {
 	next.alive = m.alive[received.Name]
 	touched := m.touched(received.Name, before, next)
 	m.replace(received.Name, before, next)
-	if m.postponed && before != nil && next.recheckRound > before.recheckRound {
+	if m.postponed && before != nil && next.RecheckRound > before.RecheckRound {
 		m.request()
 	}
 	return touched
@@ -221,14 +221,14 @@ func (m *Matrix) Expire(now time.Time) []types.NamespacedName {
 	}
 	touched := make(map[types.NamespacedName]struct{})
 	for observer, entry := range m.reports {
-		if entry.stale || now.Sub(entry.at) < staleHeartbeats*entry.heartbeat {
+		if entry.stale || now.Sub(entry.at) < protocol.StaleAfter*entry.heartbeat {
 			continue
 		}
 		for _, key := range m.touched(observer, entry, nil) {
 			touched[key] = struct{}{}
 		}
 		entry.stale = true
-		m.reopen(entry.addresses)
+		m.reopen(entry.Addresses)
 	}
 	keys := make([]types.NamespacedName, 0, len(touched))
 	for key := range touched {
@@ -246,7 +246,7 @@ func (m *Matrix) Due(now time.Time) (heartbeat time.Duration) {
 		return 0
 	}
 	for _, entry := range m.reports {
-		if !entry.stale && now.Sub(entry.at) >= staleHeartbeats*entry.heartbeat {
+		if !entry.stale && now.Sub(entry.at) >= protocol.StaleAfter*entry.heartbeat {
 			heartbeat = max(heartbeat, entry.heartbeat)
 		}
 	}
@@ -290,17 +290,14 @@ func (e *entry) follow(received *Report, now time.Time) *entry {
 		name:      object.Name,
 		outside:   object.Outside(),
 		own:       ownAddresses(object),
-		heartbeat: time.Duration(object.Spec.HeartbeatSeconds) * time.Second,
+		heartbeat: protocol.Heartbeat(object.Spec.HeartbeatSeconds),
 		size:      int(object.Spec.ClusterSize),
 	}
 	next.reaching, next.cutOff = next.reach()
-	pairs := next.nodePorts.Len() * len(next.addresses)
+	pairs := next.NodePorts.Len() * len(next.Addresses)
 	next.turn = time.Duration(pairs) * time.Second / budget.PerAgent
-	if recheck := object.Spec.Recheck; recheck != nil {
-		next.round = recheck.Round
-		// A request that cannot be read asks for nothing.
-		next.asked, _ = decodeException(recheck.NodePorts, recheck.Addresses)
-	}
+	// A request that cannot be read asks for nothing.
+	next.asked, _ = protocol.DecodeRecheck(object.Spec.Recheck)
 	if object.Status.RenewTime != nil {
 		next.renewTime = object.Status.RenewTime.Time
 	}
@@ -316,7 +313,7 @@ func (e *entry) follow(received *Report, now time.Time) *entry {
 			next.changed = now
 		}
 	}
-	next.stale = now.Sub(next.at) >= staleHeartbeats*next.heartbeat
+	next.stale = now.Sub(next.at) >= protocol.StaleAfter*next.heartbeat
 	return next
 }
 
@@ -342,9 +339,9 @@ func ownAddresses(object *v1alpha1.NodeReachability) (own []netip.Addr) {
 func (m *Matrix) replace(observer string, before, next *entry) {
 	byName := func(e *entry, name string) int { return strings.Compare(e.name, name) }
 	if before != nil {
-		m.reopen(before.addresses)
+		m.reopen(before.Addresses)
 		index := m.indexOf(before)
-		for _, address := range before.addresses {
+		for _, address := range before.Addresses {
 			others := index[address]
 			if i, found := slices.BinarySearchFunc(others, observer, byName); found {
 				others = slices.Delete(others, i, i+1)
@@ -361,9 +358,9 @@ func (m *Matrix) replace(observer string, before, next *entry) {
 		return
 	}
 	m.reports[observer] = next
-	m.reopen(next.addresses)
+	m.reopen(next.Addresses)
 	index := m.indexOf(next)
-	for _, address := range next.addresses {
+	for _, address := range next.Addresses {
 		if m.doubted[address] > 0 && !next.outside {
 			next.disputed++
 		}
@@ -384,14 +381,14 @@ func (m *Matrix) indexOf(e *entry) map[netip.Addr][]*entry {
 // differ, or for which the later one answers a request to look again.
 func (m *Matrix) touched(observer string, before, next *entry) []types.NamespacedName {
 	before, next = speaking(before), speaking(next)
-	changed, newer := differing(before.report, next.report), next.version != before.version
+	changed, newer := differing(before.report, next.report), next.ServicesVersion != before.ServicesVersion
 	// Each of thousands of reports may touch thousands of apps: they are gathered in one
 	// place, and handed out in no more room than they take.
 	keys := m.touching[:0]
 	for key, app := range m.apps {
 		if changed.Contains(uint16(app.Service.NodePort)) ||
-			newer && covers(next.version, app.since) != covers(before.version, app.since) ||
-			app.awaits(observer, before.recheckRound, next.recheckRound) {
+			newer && covers(next.ServicesVersion, app.since) != covers(before.ServicesVersion, app.since) ||
+			app.awaits(observer, before.RecheckRound, next.RecheckRound) {
 			keys = append(keys, key)
 		}
 	}

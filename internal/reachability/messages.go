@@ -89,7 +89,7 @@ const maxNote = 256
 func (t *testimony) translation() string {
 	witness := &t.translated[0]
 	for i := range t.translated {
-		if t.translated[i].message != "" {
+		if t.translated[i].Message != "" {
 			witness = &t.translated[i]
 			break
 		}
@@ -98,7 +98,7 @@ func (t *testimony) translation() string {
 	if len(t.outside.aside) > 0 {
 		next = forsaken(t.outside.aside)
 	}
-	elsewhere := cmp.Or(witness.message, "different places")
+	elsewhere := cmp.Or(witness.Message, "different places")
 	rest := andThen("'s dial of "+t.dialled.String()+" went to "+elsewhere+socketBalancer, next)
 	return shortened(witness.by.name, maxNote-len(rest)) + rest
 }

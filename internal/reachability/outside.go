@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // hearsay is what observers out of the cluster say of one app on one node. It is kept
@@ -31,13 +33,13 @@ func (m *Matrix) listen(words *testimony, app *subject, address netip.Addr) {
 		switch {
 		case entry.stale:
 			continue
-		case said == reached:
+		case said == protocol.Reached:
 			words.outside.reached = append(words.outside.reached, entry.name)
-		case said == failed && m.standingOf(entry).isolated:
+		case said == protocol.Failed && m.standingOf(entry).isolated:
 			words.outside.aside = append(words.outside.aside, entry.name)
 			continue
-		case said == failed:
-			words.outside.failed = append(words.outside.failed, statement{by: entry, exception: failure})
+		case said == protocol.Failed:
+			words.outside.failed = append(words.outside.failed, statement{by: entry, Exception: failure})
 		default:
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // TestPlainSaysWhatJudgeSays compares the two ways to the same verdict.
@@ -163,7 +164,7 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 	}, now.Add(-time.Hour))
 	web := types.NamespacedName{Name: "web"}
 	m.apps[web] = app
-	seen, disputes, remembered, isolated := map[word]int{}, 0, 0, 0
+	seen, disputes, remembered, isolated := map[protocol.Outcome]int{}, 0, 0, 0
 	for range 5000 {
 		now = now.Add(time.Second)
 		observer := nodes[chance.IntN(len(nodes))].Name
@@ -188,31 +189,31 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 		for i := range m.nodes {
 			address := m.nodes[i].Addresses[corev1.IPv4Protocol]
 			agreement := m.agreement(m.nodes[i].Name, m.sites[address])
-			said := [ownHost + 1]int{}
+			said := [protocol.OwnHost + 1]int{}
 			for _, entry := range m.observers[address] {
 				if !entry.alive || entry.stale || entry.name == m.nodes[i].Name {
 					continue
 				}
 				said[entry.about(address, app)]++
 			}
-			all := said[silent] + said[reached] + said[failed] + said[translated] + said[ownHost]
+			all := said[protocol.Silent] + said[protocol.Reached] + said[protocol.Failed] + said[protocol.Translated] + said[protocol.OwnHost]
 			g.Expect(agreement.observers).To(BeElementOf(0, all))
-			g.Expect(agreement.reaches(app)).To(Equal(all > 0 && said[reached] == all))
-			g.Expect(agreement.fails(app)).To(Equal(all > 0 && said[failed] == all))
-			g.Expect(agreement.translates(app)).To(Equal(all > 0 && said[translated] == all))
+			g.Expect(agreement.reaches(app)).To(Equal(all > 0 && said[protocol.Reached] == all))
+			g.Expect(agreement.fails(app)).To(Equal(all > 0 && said[protocol.Failed] == all))
+			g.Expect(agreement.translates(app)).To(Equal(all > 0 && said[protocol.Translated] == all))
 			if agreement.disputes(app) {
 				disputes++
-				g.Expect(said[failed]).To(And(BeNumerically(">", 0), BeNumerically("<", all)))
+				g.Expect(said[protocol.Failed]).To(And(BeNumerically(">", 0), BeNumerically("<", all)))
 			}
 			switch {
 			case agreement.reaches(app):
-				seen[reached]++
+				seen[protocol.Reached]++
 			case agreement.fails(app):
-				seen[failed]++
+				seen[protocol.Failed]++
 			case agreement.translates(app):
-				seen[translated]++
+				seen[protocol.Translated]++
 			default:
-				seen[silent]++
+				seen[protocol.Silent]++
 			}
 		}
 		m.AppendVerdicts(nil, web, now)
@@ -221,7 +222,7 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 		g.Expect(m.dated).To(Equal(len(app.failing)))
 		remembered = max(remembered, len(app.doubts)+len(app.failing))
 		for _, entry := range m.reports {
-			disputed := slices.DeleteFunc(slices.Clone(entry.addresses), func(address netip.Addr) bool {
+			disputed := slices.DeleteFunc(slices.Clone(entry.Addresses), func(address netip.Addr) bool {
 				return m.doubted[address] == 0
 			})
 			if !entry.outside {
@@ -241,7 +242,7 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 	g.Expect(remembered).To(BeNumerically(">", 2))
 	g.Expect(disputes).To(BeNumerically(">", 100))
 	g.Expect(isolated).To(BeNumerically(">", 100))
-	for _, said := range []word{silent, reached, failed, translated} {
+	for _, said := range []protocol.Outcome{protocol.Silent, protocol.Reached, protocol.Failed, protocol.Translated} {
 		g.Expect(seen[said]).To(BeNumerically(">", 100))
 	}
 }

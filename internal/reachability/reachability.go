@@ -45,10 +45,6 @@ const (
 	// settle is how long after a change a failure is not yet held against a
 	// node: kube-proxy programs Services and endpoints with a delay.
 	settle = 5 * time.Second
-
-	// staleHeartbeats is the number of heartbeats after which a report that was
-	// not renewed says nothing.
-	staleHeartbeats = 3
 )
 
 // Service identifies what answers on a node port. When any of it changes, what

@@ -8,6 +8,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // askedAtOnce is how many node ports an observer is asked to look at in one request.
@@ -57,7 +58,7 @@ func (m *Matrix) Requests() map[string]v1alpha1.Recheck {
 	for _, app := range m.apps {
 		for address, doubt := range app.doubts {
 			for observer, question := range doubt.asked {
-				if entry := m.reports[observer]; entry != nil && entry.recheckRound < question.round {
+				if entry := m.reports[observer]; entry != nil && entry.RecheckRound < question.round {
 					questions[observer] = append(questions[observer],
 						unanswered{question.round, uint16(app.Service.NodePort), address})
 				}
@@ -95,11 +96,9 @@ func requestOf(questions []unanswered) v1alpha1.Recheck {
 		nodePorts = append(nodePorts, questions[i].nodePort)
 		addresses[questions[i].address] = true
 	}
-	request := v1alpha1.Recheck{
-		Round: questions[len(questions)-1].round, NodePorts: nodeport.Of(nodePorts...).String(),
-	}
-	for _, address := range slices.SortedFunc(maps.Keys(addresses), netip.Addr.Compare) {
-		request.Addresses = append(request.Addresses, address.String())
-	}
-	return request
+	return protocol.Recheck{
+		Round:     questions[len(questions)-1].round,
+		Ports:     nodeport.Of(nodePorts...),
+		Addresses: slices.SortedFunc(maps.Keys(addresses), netip.Addr.Compare),
+	}.Encode()
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // enough is how many other nodes must answer others, and not an observer, for it
@@ -42,12 +44,12 @@ func (m *Matrix) standingOf(e *entry) standing {
 // them, by its report alone.
 func (e *entry) reach() (reaching, cutOff bool) {
 	failing := 0
-	for _, address := range e.addresses {
+	for _, address := range e.Addresses {
 		switch {
 		case e.owns(address):
 		case !e.isShut(address):
 			return true, false
-		case !exceptedAt(e.failures, address).IsEmpty():
+		case !exceptedAt(e.Failures, address).IsEmpty():
 			failing++
 		}
 	}
@@ -145,10 +147,10 @@ func (m *Matrix) reconsider(address netip.Addr) {
 func (m *Matrix) examine(e *entry) standing {
 	if e.outside {
 		reaches := func(address netip.Addr) bool { return !e.isShut(address) && m.reaches(e, address) }
-		return standing{isolated: !slices.ContainsFunc(e.addresses, reaches)}
+		return standing{isolated: !slices.ContainsFunc(e.Addresses, reaches)}
 	}
 	var contested []netip.Addr
-	for _, address := range e.addresses {
+	for _, address := range e.Addresses {
 		switch {
 		case slices.Contains(e.own, address):
 		case !e.isShut(address) && m.reaches(e, address):
@@ -177,7 +179,7 @@ func (m *Matrix) examine(e *entry) standing {
 // reaches tells whether an observer reaches any app at an address.
 func (m *Matrix) reaches(e *entry, address netip.Addr) bool {
 	for _, app := range m.apps {
-		if app.dialledOn(address) && e.about(address, app) == reached {
+		if app.dialledOn(address) && e.about(address, app) == protocol.Reached {
 			return true
 		}
 	}
@@ -200,12 +202,12 @@ func (m *Matrix) ownerOf(address netip.Addr) string {
 func (m *Matrix) objections(e *entry, address netip.Addr, owner string) (claims, confirms bool) {
 	for _, app := range m.apps {
 		open := app.doubts[address]
-		if claims && open == nil || !app.dialledOn(address) || e.about(address, app) != failed {
+		if claims && open == nil || !app.dialledOn(address) || e.about(address, app) != protocol.Failed {
 			continue
 		}
 		for _, other := range m.observers[address] {
 			if other.name == e.name || other.name == owner ||
-				claims && !open.confirmed(other.name) || other.about(address, app) != reached {
+				claims && !open.confirmed(other.name) || other.about(address, app) != protocol.Reached {
 				continue
 			}
 			claims = true
@@ -223,7 +225,7 @@ func (m *Matrix) objections(e *entry, address netip.Addr, owner string) (claims,
 // hearing is how long the word of an isolated observer is not held against a
 // node, while those that contradict it are asked again.
 func (e *entry) hearing() time.Duration {
-	if e.heartbeat <= promptHeartbeat {
+	if e.heartbeat <= protocol.PromptHeartbeat {
 		return patience
 	}
 	return e.heartbeat

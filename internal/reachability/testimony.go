@@ -8,6 +8,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // testimony is what the observers of one node say of one app.
@@ -47,13 +49,13 @@ type testimony struct {
 	selfOnly bool
 	// itself is the node's own word, which is no proof, but a clue. For as long as
 	// it is fresh, what the others say may be older.
-	itself word
+	itself protocol.Outcome
 	fresh  time.Duration
 	// assents is whether the node's own agent is there, and says nothing against it.
 	assents bool
 	// others tells whether an observer reaches the node on other node ports. It is nil
 	// where nobody reads what is behind a failure.
-	others func(observer string) word
+	others func(observer string) protocol.Outcome
 	// cycle is the time by which every word is newer than a change.
 	cycle time.Duration
 	// holds is when to listen again, 0 for when there is another report.
@@ -63,7 +65,7 @@ type testimony struct {
 // statement is what one observer says beside that it did not reach the node.
 type statement struct {
 	by *entry
-	*exception
+	*protocol.Exception
 	since time.Time
 	// stands is set where it goes on beside the answers of others.
 	stands bool
@@ -121,28 +123,28 @@ func (m *Matrix) hear(
 	observer, seen := entry.name, entry.viewFor(app)
 	said, beside := seen.about(address)
 	if observer == node {
-		if said == reached || said == failed {
+		if said == protocol.Reached || said == protocol.Failed {
 			words.itself = said
 		}
-		words.assents = entry.alive && !entry.stale && said != failed
+		words.assents = entry.alive && !entry.stale && said != protocol.Failed
 		words.fresh = max(entry.changed.Add(seen.cycle).Sub(now), 0)
 	}
 	switch {
 	case !entry.alive || entry.stale || (observer == node) != words.selfOnly:
 		return
-	case said == ownHost || observer != node && entry.owns(address):
+	case said == protocol.OwnHost || observer != node && entry.owns(address):
 		words.hosts = append(words.hosts, observer)
 		return
-	case said == translated:
-		words.translated = append(words.translated, statement{by: entry, exception: beside})
+	case said == protocol.Translated:
+		words.translated = append(words.translated, statement{by: entry, Exception: beside})
 		return
 	}
 	words.cycle = max(words.cycle, seen.cycle)
 	switch said {
-	case reached:
+	case protocol.Reached:
 		words.reached = append(words.reached, observer)
-	case failed:
-		words.failed = append(words.failed, statement{by: entry, exception: beside})
+	case protocol.Failed:
+		words.failed = append(words.failed, statement{by: entry, Exception: beside})
 	default:
 		words.silent = append(words.silent, observer)
 	}
@@ -163,7 +165,7 @@ func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now t
 		words.wait(words.fresh)
 	}
 	if !words.unread.unreachable {
-		words.others = func(observer string) word { return m.others(observer, app, address) }
+		words.others = func(observer string) protocol.Outcome { return m.others(observer, app, address) }
 	}
 }
 
@@ -192,7 +194,7 @@ func (m *Matrix) question(words *testimony, app *subject, address netip.Addr, no
 	}
 	if !words.sure || len(words.confirmed) < len(words.reached) {
 		// Who does not look again is heard when its turn has come.
-		words.wait(max(open.began.Add(words.cycle).Sub(now), 0) + promptHeartbeat)
+		words.wait(max(open.began.Add(words.cycle).Sub(now), 0) + protocol.PromptHeartbeat)
 	}
 }
 
@@ -215,21 +217,21 @@ func (t *testimony) wait(left time.Duration) {
 }
 
 // others tells whether an observer reaches an address on other node ports:
-// silent where there are none.
-func (m *Matrix) others(observer string, app *subject, address netip.Addr) word {
-	entry, found := m.reports[observer], silent
+// Silent where there are none.
+func (m *Matrix) others(observer string, app *subject, address netip.Addr) protocol.Outcome {
+	entry, found := m.reports[observer], protocol.Silent
 	for _, other := range m.apps {
 		if other == app || !other.dialledOn(address) {
 			continue
 		}
 		switch entry.about(address, other) {
-		case reached:
-			return reached
-		case failed:
+		case protocol.Reached:
+			return protocol.Reached
+		case protocol.Failed:
 			if entry.isShut(address) {
-				return failed
+				return protocol.Failed
 			}
-			found = failed
+			found = protocol.Failed
 		}
 	}
 	return found
@@ -255,7 +257,7 @@ func blame(failures []statement) string {
 	byError := make(map[string][]string)
 	var order []string
 	for _, failure := range failures {
-		text := failure.reason + ": " + failure.message
+		text := failure.Reason + ": " + failure.Message
 		if byError[text] == nil {
 			order = append(order, text)
 		}

@@ -217,7 +217,7 @@ func (t *testimony) cause(node string) (reason, message string) {
 	if t.podless {
 		return v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
 	}
-	reason = t.failed[0].reason
+	reason = t.failed[0].Reason
 	if t.sure {
 		reason = v1alpha1.ReasonPartiallyReachable
 	}

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/exposedapp/exposedapp/internal/budget"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // cycleSlack is what a full turn of probes may take beyond its period: a timeout, its
@@ -23,7 +24,7 @@ type view struct {
 	// covered is whether the report speaks of the app at all.
 	covered bool
 	// failures and pending are those of the report that name the app's node port.
-	failures, pending []*exception
+	failures, pending []*protocol.Exception
 	// cycle is that of the observer.
 	cycle time.Duration
 }
@@ -39,7 +40,7 @@ func (e *entry) viewFor(app *subject) *view {
 // cycle returns the time in which every pair of an observer was probed and its word
 // written.
 func (e *entry) cycle(app *subject) time.Duration {
-	return max(budget.Period(app.Period, e.size, len(e.addresses)), e.turn) + cycleSlack
+	return max(budget.Period(app.Period, e.size, len(e.Addresses)), e.turn) + cycleSlack
 }
 
 // take makes a view that of an app, in the room of the former one.
@@ -48,46 +49,46 @@ func (v *view) take(e *entry, app *subject) {
 	*v = view{
 		app:      app,
 		stale:    e.stale,
-		covered:  !e.stale && e.nodePorts.Contains(nodePort) && covers(e.version, app.since),
+		covered:  !e.stale && e.NodePorts.Contains(nodePort) && covers(e.ServicesVersion, app.since),
 		failures: v.failures[:0],
 		pending:  v.pending[:0],
 		cycle:    e.cycle(app),
 	}
-	for i := range e.failures {
-		if e.failures[i].nodePorts.Contains(nodePort) {
-			v.failures = append(v.failures, &e.failures[i])
+	for i := range e.Failures {
+		if e.Failures[i].NodePorts.Contains(nodePort) {
+			v.failures = append(v.failures, &e.Failures[i])
 		}
 	}
-	for i := range e.pending {
-		if e.pending[i].nodePorts.Contains(nodePort) {
-			v.pending = append(v.pending, &e.pending[i])
+	for i := range e.Pending {
+		if e.Pending[i].NodePorts.Contains(nodePort) {
+			v.pending = append(v.pending, &e.Pending[i])
 		}
 	}
 }
 
 // about returns the observer's word on the app at one of the addresses that it dials,
 // and what it says beside it where it was not reached.
-func (v *view) about(address netip.Addr) (word, *exception) {
+func (v *view) about(address netip.Addr) (protocol.Outcome, *protocol.Exception) {
 	if !v.covered {
-		return silent, nil
+		return protocol.Silent, nil
 	}
 	for _, failure := range v.failures {
-		if slices.Contains(failure.addresses, address) {
-			return failed, failure
+		if slices.Contains(failure.Addresses, address) {
+			return protocol.Failed, failure
 		}
 	}
 	for _, pending := range v.pending {
-		if slices.Contains(pending.addresses, address) {
-			return pending.said, pending
+		if slices.Contains(pending.Addresses, address) {
+			return pending.Outcome, pending
 		}
 	}
-	return reached, nil
+	return protocol.Reached, nil
 }
 
 // about returns the observer's word on an app at an address.
-func (e *entry) about(address netip.Addr, app *subject) word {
-	if !slices.Contains(e.addresses, address) {
-		return silent
+func (e *entry) about(address netip.Addr, app *subject) protocol.Outcome {
+	if !slices.Contains(e.Addresses, address) {
+		return protocol.Silent
 	}
 	said, _ := e.viewFor(app).about(address)
 	return said

@@ -8,6 +8,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 const (
@@ -76,47 +77,29 @@ func (s Survey) Status() v1alpha1.NodeReachabilityStatus {
 
 // render says what is known in the form of the API.
 func (s Survey) render(failures, pending []Finding) v1alpha1.NodeReachabilityStatus {
-	status := v1alpha1.NodeReachabilityStatus{
-		Addresses: texts(s.Addresses),
-		NodePorts: s.dialled(s.Addresses).String(),
-	}
+	report := protocol.Report{Addresses: s.Addresses, NodePorts: s.dialled(s.Addresses)}
 	for _, f := range failures {
-		status.Failures = append(status.Failures, failure(f))
+		report.Failures = append(report.Failures, f.failure())
 	}
 	for _, f := range pending {
-		status.Pending = append(status.Pending, gap(f))
+		report.Pending = append(report.Pending, f.gap())
 	}
-	return status
+	return report.Encode()
 }
 
-func failure(f Finding) v1alpha1.ProbeFailure {
-	return v1alpha1.ProbeFailure{
-		Reason:    string(f.Result.Reason),
-		Message:   f.Result.Message,
-		Evidence:  f.Evidence.status(),
-		NodePorts: f.Ports.String(),
-		Addresses: texts(f.Addresses),
+func (f Finding) failure() protocol.Exception {
+	return protocol.Exception{
+		Outcome: protocol.Failed, Reason: string(f.Result.Reason), Message: f.Result.Message,
+		Evidence: v1alpha1.Evidence(f.Evidence), NodePorts: f.Ports, Addresses: f.Addresses,
 	}
 }
 
-func gap(f Finding) v1alpha1.PendingProbes {
-	entry := v1alpha1.PendingProbes{
-		Reason:    f.Gap.Reason,
-		NodePorts: f.Ports.String(),
-		Addresses: texts(f.Addresses),
-	}
+func (f Finding) gap() protocol.Exception {
+	pending := protocol.Exception{Outcome: f.Gap.Outcome, NodePorts: f.Ports, Addresses: f.Addresses}
 	if f.Gap.TranslatedTo.IsValid() {
-		entry.TranslatedTo = f.Gap.TranslatedTo.String()
+		pending.Message = f.Gap.TranslatedTo.String()
 	}
-	return entry
-}
-
-// status returns nil for no evidence.
-func (e Evidence) status() *v1alpha1.Evidence {
-	if e == (Evidence{}) {
-		return nil
-	}
-	return &v1alpha1.Evidence{Pod: e.Pod, ClusterIP: e.ClusterIP, KubeProxy: e.KubeProxy}
+	return pending
 }
 
 // withoutEvidence returns the survey with failures that differ in nothing but
@@ -129,7 +112,7 @@ func (s Survey) withoutEvidence() Survey {
 // withoutDetours returns the survey with pending pairs that differ in nothing but
 // where their dials ended as one.
 func (s Survey) withoutDetours() Survey {
-	s.Pending = united(s.Pending, func(c Cause) Cause { return Cause{Gap: Gap{Reason: c.Gap.Reason}} })
+	s.Pending = united(s.Pending, func(c Cause) Cause { return Cause{Gap: Gap{Outcome: c.Gap.Outcome}} })
 	return s
 }
 
@@ -159,7 +142,7 @@ func united(findings []Finding, less func(Cause) Cause) []Finding {
 func (s Survey) withoutRemnants() Survey {
 	on := map[uint16]int{}
 	for _, f := range s.Pending {
-		if f.Gap.Reason != "" {
+		if f.Gap.Outcome != protocol.Silent {
 			// Why there is no word is told.
 			continue
 		}
@@ -188,14 +171,6 @@ func (s Survey) withoutRemnants() Survey {
 	s.Failures = merge(without(s.Failures))
 	s.Pending = append(merge(without(s.Pending)), Finding{Addresses: s.Addresses, Ports: ports})
 	return s
-}
-
-func texts(addresses []netip.Addr) []string {
-	var texts []string
-	for _, address := range addresses {
-		texts = append(texts, address.String())
-	}
-	return texts
 }
 
 func fits(status v1alpha1.NodeReachabilityStatus) bool {
@@ -253,7 +228,7 @@ func keep(failures []Finding, room int) (kept, dropped []Finding) {
 	keeps := make([]bool, len(failures))
 	entries := 0
 	for _, i := range byWeight {
-		if n := size(failure(failures[i])) + len(","); n <= room && entries < maxEntries {
+		if n := size(failures[i].failure().EncodeFailure()) + len(","); n <= room && entries < maxEntries {
 			keeps[i] = true
 			room -= n
 			entries++

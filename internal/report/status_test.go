@@ -16,6 +16,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 	"github.com/exposedapp/exposedapp/internal/report"
 )
 
@@ -116,7 +117,7 @@ func timedOut() report.Cause {
 
 func translatedTo(pod string) report.Cause {
 	return report.Cause{Gap: report.Gap{
-		Reason: v1alpha1.ReasonTranslatedAtSource, TranslatedTo: netip.MustParseAddrPort(pod),
+		Outcome: protocol.Translated, TranslatedTo: netip.MustParseAddrPort(pod),
 	}}
 }
 
@@ -198,7 +199,7 @@ func TestStatus(t *testing.T) {
 			is: func(app app, address netip.Addr) (state, report.Cause) {
 				switch {
 				case address == nodes[2]:
-					return pending, report.Cause{Gap: report.Gap{Reason: v1alpha1.PendingOwnAddress}}
+					return pending, report.Cause{Gap: report.Gap{Outcome: protocol.OwnHost}}
 				case app.port == 30000:
 					return pending, translatedTo("10.1.0.7:9898")
 				case app.port == 30001:
@@ -396,7 +397,7 @@ func randomKnowledge(random *rand.Rand, apps, ipv4, ipv6 int, trouble float64) k
 		results = append(results, probe.Result{Reason: probe.HTTPStatus, Message: fmt.Sprint("HTTP ", 400+code)})
 	}
 	words := []string{"", v1alpha1.EvidenceReached, v1alpha1.ReasonConnectionRefused, v1alpha1.ReasonTimeout}
-	gaps := []report.Gap{{}, {Reason: v1alpha1.PendingOwnAddress}, {Reason: v1alpha1.ReasonTranslatedAtSource}}
+	gaps := []report.Gap{{}, {Outcome: protocol.OwnHost}, {Outcome: protocol.Translated}}
 	for pod := range 10 {
 		gaps = append(gaps, translatedTo(fmt.Sprintf("10.1.0.%d:9898", pod)).Gap)
 	}
@@ -485,7 +486,7 @@ func (k knowledge) falseGaps(status v1alpha1.NodeReachabilityStatus) []string {
 			}
 			gap := k.causes[pair].Gap
 			elsewhere := p.TranslatedTo != "" && p.TranslatedTo != gap.TranslatedTo.String()
-			if state != pending || p.Reason != gap.Reason || elsewhere {
+			if state != pending || p.Reason != pendingReason(gap.Outcome) || elsewhere {
 				mistakes = append(mistakes, fmt.Sprintf("%s is %d %v, not %s %s", pair, state, gap, p.Reason, p.TranslatedTo))
 			}
 		}
@@ -514,4 +515,11 @@ func BenchmarkStatus(b *testing.B) {
 	for b.Loop() {
 		k.survey().Status()
 	}
+}
+
+// pendingReason is how the API calls why a pair is pending.
+func pendingReason(outcome protocol.Outcome) string {
+	return map[protocol.Outcome]string{
+		protocol.OwnHost: v1alpha1.PendingOwnAddress, protocol.Translated: v1alpha1.ReasonTranslatedAtSource,
+	}[outcome]
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // Finding is something known of each of Ports on each of Addresses, which are
@@ -31,10 +32,9 @@ type Cause struct {
 	Gap      Gap
 }
 
-// Gap is why there is no word on a pending pair, in the words of
-// v1alpha1.PendingProbes. It is zero where there is no result yet.
+// Gap is why a pair is pending. It is zero where there is no result yet.
 type Gap struct {
-	Reason       string
+	Outcome      protocol.Outcome
 	TranslatedTo netip.AddrPort
 }
 
@@ -88,7 +88,7 @@ func merge(findings []Finding) []Finding {
 		return cmp.Or(
 			cmp.Compare(a.Result.Reason, b.Result.Reason),
 			cmp.Compare(a.Result.Message, b.Result.Message),
-			cmp.Compare(a.Gap.Reason, b.Gap.Reason),
+			cmp.Compare(a.Gap.Outcome, b.Gap.Outcome),
 			a.Gap.TranslatedTo.Compare(b.Gap.TranslatedTo),
 			cmp.Compare(a.Evidence.Pod, b.Evidence.Pod),
 			cmp.Compare(a.Evidence.ClusterIP, b.Evidence.ClusterIP),

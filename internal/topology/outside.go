@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 const (
@@ -28,12 +29,12 @@ func OutsideSpec(
 	observer string, nodes []corev1.Node, size int32, now time.Time,
 ) (spec v1alpha1.NodeReachabilitySpec, until time.Time) {
 	size = clusterSize(len(nodes), size)
-	spec = v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: heartbeatSeconds(size), ClusterSize: size}
+	spec = v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: protocol.HeartbeatSeconds(size), ClusterSize: size}
 	targets := targetsOf(nodes)
 	names := inOrder(slices.Collect(maps.Keys(targets)))
 	if len(names) > OutsideTargets {
 		// Long enough for a report of the part to be there for most of its turn.
-		turn := max(outsideTurn, 3*time.Duration(spec.HeartbeatSeconds)*time.Second)
+		turn := max(outsideTurn, protocol.StaleAfter*protocol.Heartbeat(spec.HeartbeatSeconds))
 		turns := now.UnixNano() / int64(turn)
 		names = part(names, spread(observer)+uint64(turns))
 		until = time.Unix(0, (turns+1)*int64(turn))

@@ -21,9 +21,3 @@ func clusterSize(nodes int, current int32) int32 {
 func larger(size int32) int32 {
 	return size + size/4
 }
-
-// heartbeatSeconds grows with the cluster, from 10 to 300 at 5,000 nodes, so
-// that all reports together cost the API server fewer than 20 writes a second.
-func heartbeatSeconds(size int32) int32 {
-	return min(max(10, size*3/50), 300)
-}

@@ -40,6 +40,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	applyv1alpha1 "github.com/exposedapp/exposedapp/api/v1alpha1/applyconfiguration/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 )
@@ -269,7 +270,7 @@ func Specs(nodes []corev1.Node, size int32) map[string]v1alpha1.NodeReachability
 
 	specs := make(map[string]v1alpha1.NodeReachabilitySpec, len(nodes))
 	for _, node := range slices.Sorted(maps.Keys(targets)) {
-		spec := v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: heartbeatSeconds(size), ClusterSize: size}
+		spec := v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: protocol.HeartbeatSeconds(size), ClusterSize: size}
 		for turn, name := range append([]string{node}, ring[node]...) {
 			target := targets[name]
 			target.Turn = int32(turn)
