@@ -24,11 +24,11 @@ const (
 	Silent Outcome = iota
 	Reached
 	Failed
+	// OwnHost: the address is one of the observer's own host, which it cannot observe.
+	OwnHost
 	// Translated: the observer's own kernel takes its dials elsewhere, so that neither
 	// their success nor their failure says anything about the node.
 	Translated
-	// OwnHost: the address is one of the observer's own host, which it cannot observe.
-	OwnHost
 )
 
 // Report is what an observer found: each of NodePorts was reached on each of Addresses,
