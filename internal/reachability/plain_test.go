@@ -189,7 +189,7 @@ func TestAgreementFollowsTheReports(t *testing.T) {
 		for i := range m.nodes {
 			address := m.nodes[i].Addresses[corev1.IPv4Protocol]
 			agreement := m.agreement(m.nodes[i].Name, m.sites[address])
-			said := [protocol.OwnHost + 1]int{}
+			said := map[protocol.Outcome]int{}
 			for _, entry := range m.observers[address] {
 				if !entry.alive || entry.stale || entry.name == m.nodes[i].Name {
 					continue
