@@ -185,8 +185,10 @@ func TestProbeIsDecodedAsItWas(t *testing.T) {
 
 func TestHeartbeat(t *testing.T) {
 	g := NewWithT(t)
-	for size, want := range map[int32]time.Duration{1: 10, 175: 10, 1000: 60, 5000: 300, 20000: 300} {
-		g.Expect(protocol.Heartbeat(protocol.HeartbeatSeconds(size))).To(Equal(want*time.Second), "%d nodes", size)
+	for size, want := range map[int32]time.Duration{
+		1: 10 * time.Second, 175: 10 * time.Second, 1000: time.Minute, 5000: 5 * time.Minute, 20000: 5 * time.Minute,
+	} {
+		g.Expect(protocol.Heartbeat(protocol.HeartbeatSeconds(size))).To(Equal(want), "%d nodes", size)
 	}
 	g.Expect(protocol.Heartbeat(0)).To(Equal(protocol.PromptHeartbeat))
 	g.Expect(protocol.Heartbeat(-7)).To(Equal(time.Second))
