@@ -140,7 +140,9 @@ func expectedNodes(app *v1alpha1.ExposedApp) labels.Selector {
 func disputed(nodes []v1alpha1.NodeVerdict) map[netip.Addr]bool {
 	var addresses map[netip.Addr]bool
 	for i := range nodes {
-		if nodes[i].Reason != v1alpha1.ReasonPartiallyReachable && nodes[i].Reason != v1alpha1.ReasonSuspectObserver {
+		switch nodes[i].Reason {
+		case v1alpha1.ReasonPartiallyReachable, v1alpha1.ReasonSuspectObserver, v1alpha1.ReasonOutsideUnreachable:
+		default:
 			continue
 		}
 		if address, err := netip.ParseAddr(nodes[i].Address); err == nil {

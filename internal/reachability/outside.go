@@ -19,13 +19,16 @@ type hearsay struct {
 	aside []string
 	// cycle is the time by which every word is newer than a change.
 	cycle time.Duration
+	// late is set where those that failed may be the first to notice that the node no
+	// longer answers, or the last that it does again.
+	late bool
 	// vouches is set where their words stand in for those of the observers in the
 	// cluster, of which there are none.
 	vouches bool
 }
 
-// listen gathers the words from out of the cluster on an address.
-func (m *Matrix) listen(words *testimony, app *subject, address netip.Addr) {
+// listen gathers the words from out of the cluster on an address, after those from inside.
+func (m *Matrix) listen(words *testimony, app *subject, address netip.Addr, now time.Time) {
 	words.outside = hearsay{}
 	for _, entry := range m.outside[address] {
 		seen := entry.viewFor(app)
@@ -37,7 +40,6 @@ func (m *Matrix) listen(words *testimony, app *subject, address netip.Addr) {
 			words.outside.reached = append(words.outside.reached, entry.name)
 		case said == protocol.Failed && m.standingOf(entry).isolated:
 			words.outside.aside = append(words.outside.aside, entry.name)
-			continue
 		case said == protocol.Failed:
 			words.outside.failed = append(words.outside.failed, statement{by: entry, Exception: failure})
 		default:
@@ -45,6 +47,23 @@ func (m *Matrix) listen(words *testimony, app *subject, address netip.Addr) {
 		}
 		words.outside.cycle = max(words.outside.cycle, seen.cycle)
 	}
+	m.compare(words, app, address, now)
+}
+
+// compare notes whether those outside who do not reach a node that others do have
+// contradicted them for so long that every word is newer than what changed.
+func (m *Matrix) compare(words *testimony, app *subject, address netip.Addr, now time.Time) {
+	h := &words.outside
+	if words.excuse != "" || len(words.reached) == 0 || len(h.failed)+len(h.aside) == 0 {
+		delete(app.contested, address)
+		return
+	}
+	left := app.contest(address, now).Add(max(words.cycle, h.cycle)).Sub(now)
+	if left <= 0 {
+		return
+	}
+	h.late, h.aside = len(h.failed) > 0, nil
+	words.wait(left)
 }
 
 // heed has the words from outside stand in for those from inside where there are none.
@@ -68,6 +87,15 @@ func (h *hearsay) count() string {
 		return fraction(len(h.reached), heard)
 	}
 	return ""
+}
+
+// cause returns the reason and the message where those that failed may be late.
+func (h *hearsay) cause(node string, unread bool) (reason, message string) {
+	reason = h.failed[0].Reason
+	if unread {
+		return reason, ""
+	}
+	return reason, andThen("not from "+blame(h.failed)+", outside of the cluster", nextStep(reason, node))
 }
 
 // refusal tells that a node answers inside of the cluster and not outside, with the words

@@ -1,6 +1,7 @@
 package reachability_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -187,6 +188,55 @@ func TestWordFromOutsideOutweighsANodesOwn(t *testing.T) {
 	r.hear(answers("a"), outside(fails("z", "Timeout")))
 	r.Expect(r.row("a")).To(Equal("Unreachable OutsideUnreachable"))
 	r.Expect(r.verdict("a").Message).To(HavePrefix("reached from a, but not from lab (Timeout: raw error), outside of the cluster"))
+}
+
+// A node comes back, and the observer outside is the last to notice.
+func TestObserverOutsideThatIsLate(t *testing.T) {
+	for name, late := range map[string]func() *v1alpha1.NodeReachability{
+		"on one node":   func() *v1alpha1.NodeReachability { return outside(fails("z", "Timeout")) },
+		"on every node": nowhere,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRoom(t)
+			r.hear(answers("a"), answers("b"), answers("c"), outside(answers("z")))
+			r.now = r.now.Add(time.Minute)
+			r.hear(fails("b", "Timeout"), fails("c", "Timeout"), late())
+			r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
+			r.now = r.now.Add(time.Minute)
+			r.hear(answers("b"), answers("c"))
+			r.Expect(r.row("a")).To(BeElementOf("Unreachable Timeout", "Reachable "), "it has not looked again")
+			_, holds := r.matrix.AppendVerdicts(nil, web, r.now)
+			r.Expect(holds).To(And(BeNumerically(">", 0), BeNumerically("<=", 15*time.Second)))
+			r.now = r.now.Add(holds)
+			r.hear(late())
+			r.Expect(r.row("a")).To(BeElementOf("Unreachable OutsideUnreachable", "Reachable SuspectObserver"), "now it has")
+			r.hear(outside(answers("z")))
+			r.Expect(r.row("a")).To(Equal("Reachable "))
+		})
+	}
+}
+
+// A node falls silent, and the observer outside is the first to notice.
+func TestObserverOutsideThatIsFirst(t *testing.T) {
+	r := newRoom(t)
+	r.hear(answers("a"), answers("b"), answers("c"), outside(answers("z")))
+	r.now = r.now.Add(time.Minute)
+	r.hear(outside(fails("z", "Timeout")))
+	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
+	r.Expect(r.verdict("a").Message).To(HavePrefix("not from lab (Timeout: raw error), outside of the cluster"))
+	r.hear(fails("b", "Timeout"), fails("c", "Timeout"))
+	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
+}
+
+// What an earlier operator said is not found out anew.
+func TestContradictionFromOutsideOutlivesTheOperator(t *testing.T) {
+	r := newRoom(t)
+	app := webApp()
+	app.Known, app.Disputed = true, map[netip.Addr]bool{addressOf("a"): true}
+	r.matrix.Observe(web, app, start)
+	r.hear(answers("b"), answers("c"))
+	r.hear(outside(fails("z", "Timeout")))
+	r.Expect(r.row("a")).To(Equal("Unreachable OutsideUnreachable"))
 }
 
 // It is nobody's business inside what an observer outside finds.

@@ -113,6 +113,7 @@ func (m *Matrix) undate(app *subject, address netip.Addr) {
 func (m *Matrix) release(app *subject, address netip.Addr) {
 	m.closeDoubt(app, address)
 	m.undate(app, address)
+	delete(app.contested, address)
 }
 
 // releaseAll does so at all addresses. There may be no such app.

@@ -24,8 +24,28 @@ type subject struct {
 	doubts map[netip.Addr]*doubt
 	// failing is since when observers fail, by address and observer.
 	failing map[netip.Addr]map[string]time.Time
+	// contested is since when observers out of the cluster do not reach an address that
+	// those in it do.
+	contested map[netip.Addr]time.Time
 	// judged is whether the app was judged before.
 	judged bool
+}
+
+// contest returns since when observers out of the cluster contradict those in it on an
+// address. A contradiction that was there before the app was first judged is an old one.
+func (s *subject) contest(address netip.Addr, now time.Time) time.Time {
+	since, found := s.contested[address]
+	if found {
+		return since
+	}
+	if s.judged && !s.Disputed[address] {
+		since = now
+	}
+	if s.contested == nil {
+		s.contested = make(map[netip.Addr]time.Time)
+	}
+	s.contested[address] = since
+	return since
 }
 
 // follow returns the subject after the app was seen again.
@@ -36,7 +56,7 @@ func (s *subject) follow(app App, now time.Time) *subject {
 		next.changed = time.Time{}
 	case s != nil && s.Service == app.Service:
 		next.since, next.changed, next.moved = s.since, s.changed, s.moved
-		next.doubts, next.failing, next.judged = s.doubts, s.failing, s.judged
+		next.doubts, next.failing, next.contested, next.judged = s.doubts, s.failing, s.contested, s.judged
 		if !s.Endpoints.Ready() && app.Endpoints.Ready() {
 			next.changed = now
 		}

@@ -104,7 +104,7 @@ func (m *Matrix) words(
 	for _, entry := range m.observers[address] {
 		m.hear(&words, entry, app, node.Name, address, now)
 	}
-	m.listen(&words, app, address)
+	m.listen(&words, app, address, now)
 	words.podless = words.excuse == "" && !app.Endpoints.ReadyIn(family)
 	if words.podless {
 		// It does not matter who gets an answer, nor since when.

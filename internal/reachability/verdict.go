@@ -153,6 +153,9 @@ func conclude(verdict *v1alpha1.NodeVerdict, words *testimony, quiet time.Durati
 	case len(words.failed) > 0:
 		reason, message := words.cause(verdict.Node)
 		is(v1alpha1.NodeUnreachable, reason, message)
+	case len(words.outside.failed) > 0 && words.outside.late:
+		reason, message := words.outside.cause(verdict.Node, words.unread.unreachable)
+		is(v1alpha1.NodeUnreachable, reason, message)
 	case len(words.outside.failed) > 0:
 		is(v1alpha1.NodeUnreachable, v1alpha1.ReasonOutsideUnreachable, words.refusal(verdict.Node))
 	case len(words.reached) > 0 && complete:
