@@ -14,12 +14,17 @@ import (
 type hearsay struct {
 	reached []string
 	failed  []statement
-	// aside are those that reach no node at all, on any node port: they may have lost
-	// their network, or the cluster its own, and nobody can tell which.
+	// isolated are those of the rest that reach no node at all, on any node port.
+	isolated []statement
+	// aside are the names of the isolated: they may have lost their network, or the
+	// cluster its own, and nobody can tell which.
 	aside []string
 	// cycle is the time by which every word is newer than a change.
 	cycle time.Duration
-	// late is set where those that failed may be the first to notice that the node no
+	// stands is set where those that did not reach the node looked again after those in
+	// the cluster did, or began to fail just before.
+	stands bool
+	// late is set where they did not: they may be the first to notice that the node no
 	// longer answers, or the last that it does again.
 	late bool
 	// vouches is set where their words stand in for those of the observers in the
@@ -27,8 +32,8 @@ type hearsay struct {
 	vouches bool
 }
 
-// listen gathers the words from out of the cluster on an address, after those from inside.
-func (m *Matrix) listen(words *testimony, app *subject, address netip.Addr, now time.Time) {
+// listen gathers the words from out of the cluster on an address.
+func (m *Matrix) listen(words *testimony, app *subject, address netip.Addr) {
 	words.outside = hearsay{}
 	for _, entry := range m.outside[address] {
 		seen := entry.viewFor(app)
@@ -39,7 +44,7 @@ func (m *Matrix) listen(words *testimony, app *subject, address netip.Addr, now 
 		case said == protocol.Reached:
 			words.outside.reached = append(words.outside.reached, entry.name)
 		case said == protocol.Failed && m.standingOf(entry).isolated:
-			words.outside.aside = append(words.outside.aside, entry.name)
+			words.outside.isolated = append(words.outside.isolated, statement{by: entry, Exception: failure})
 		case said == protocol.Failed:
 			words.outside.failed = append(words.outside.failed, statement{by: entry, Exception: failure})
 		default:
@@ -47,23 +52,23 @@ func (m *Matrix) listen(words *testimony, app *subject, address netip.Addr, now 
 		}
 		words.outside.cycle = max(words.outside.cycle, seen.cycle)
 	}
-	m.compare(words, app, address, now)
 }
 
-// compare notes whether those outside who do not reach a node that others do have
-// contradicted them for so long that every word is newer than what changed.
-func (m *Matrix) compare(words *testimony, app *subject, address netip.Addr, now time.Time) {
-	h := &words.outside
-	if words.excuse != "" || len(words.reached) == 0 || len(h.failed)+len(h.aside) == 0 {
-		delete(app.contested, address)
+// failures are all that did not reach the node.
+func (h *hearsay) failures() []statement {
+	return slices.Concat(h.failed, h.isolated)
+}
+
+// conclude says what is to be made of those that did not reach the node: nothing yet of a
+// contradiction that has to be found out about.
+func (h *hearsay) conclude(open bool) {
+	if open && !h.stands {
+		h.late = len(h.failed) > 0
 		return
 	}
-	left := app.contest(address, now).Add(max(words.cycle, h.cycle)).Sub(now)
-	if left <= 0 {
-		return
+	for _, failure := range h.isolated {
+		h.aside = append(h.aside, failure.by.name)
 	}
-	h.late, h.aside = len(h.failed) > 0, nil
-	words.wait(left)
 }
 
 // heed has the words from outside stand in for those from inside where there are none.

@@ -2,6 +2,7 @@ package reachability
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -63,6 +64,20 @@ func (m *Matrix) closeDoubt(app *subject, address netip.Addr) {
 func (m *Matrix) dispute(address netip.Addr, more int) {
 	for _, entry := range m.observers[address] {
 		entry.disputed += more
+	}
+}
+
+// dateAll dates the words of those who fail, in the cluster and out of it.
+func (m *Matrix) dateAll(words *testimony, app *subject, address netip.Addr, now time.Time) {
+	h := &words.outside
+	if len(h.failed)+len(h.isolated) == 0 {
+		m.date(app, address, words.failed, now)
+		return
+	}
+	all := slices.Concat(words.failed, h.failed, h.isolated)
+	m.date(app, address, all, now)
+	for _, part := range [][]statement{words.failed, h.failed, h.isolated} {
+		all = all[copy(part, all):]
 	}
 }
 

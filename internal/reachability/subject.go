@@ -31,21 +31,26 @@ type subject struct {
 	judged bool
 }
 
-// contest returns since when observers out of the cluster contradict those in it on an
-// address. A contradiction that was there before the app was first judged is an old one.
-func (s *subject) contest(address netip.Addr, now time.Time) time.Time {
+// contest returns for how long it may take yet until every word is newer than the
+// contradiction of those out of the cluster that do not reach an address and those in it
+// that do. One that was there before the app was first judged is an old one.
+func (s *subject) contest(words *testimony, address netip.Addr, now time.Time) (left time.Duration) {
+	h := &words.outside
+	if words.excuse != "" || len(words.reached) == 0 || len(h.failed)+len(h.isolated) == 0 {
+		delete(s.contested, address)
+		return 0
+	}
 	since, found := s.contested[address]
-	if found {
-		return since
+	if !found {
+		if s.judged && !s.Disputed[address] {
+			since = now
+		}
+		if s.contested == nil {
+			s.contested = make(map[netip.Addr]time.Time)
+		}
+		s.contested[address] = since
 	}
-	if s.judged && !s.Disputed[address] {
-		since = now
-	}
-	if s.contested == nil {
-		s.contested = make(map[netip.Addr]time.Time)
-	}
-	s.contested[address] = since
-	return since
+	return max(since.Add(max(words.cycle, h.cycle)).Sub(now), 0)
 }
 
 // follow returns the subject after the app was seen again.

@@ -104,14 +104,15 @@ func (m *Matrix) words(
 	for _, entry := range m.observers[address] {
 		m.hear(&words, entry, app, node.Name, address, now)
 	}
-	m.listen(&words, app, address, now)
+	m.listen(&words, app, address)
 	words.podless = words.excuse == "" && !app.Endpoints.ReadyIn(family)
 	if words.podless {
 		// It does not matter who gets an answer, nor since when.
 		m.release(app, address)
+		words.outside.conclude(false)
 		return words
 	}
-	m.date(app, address, words.failed, now)
+	m.dateAll(&words, app, address, now)
 	m.weigh(&words, app, address, now)
 	return words
 }
@@ -153,10 +154,16 @@ func (m *Matrix) hear(
 // weigh holds the words against each other: which are newer than their
 // contradiction, and which observers may be heard at all.
 func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now time.Time) {
-	if words.excuse == "" && len(words.failed) > 0 && len(words.reached) > 0 {
-		m.question(words, app, address, now)
+	left := app.contest(words, address, now)
+	if words.excuse == "" && len(words.reached) > 0 && (len(words.failed) > 0 || left > 0) {
+		m.question(words, app, address, left > 0, now)
 	} else {
 		m.closeDoubt(app, address)
+	}
+	if words.outside.conclude(left > 0); words.outside.stands {
+		app.contested[address] = time.Time{}
+	} else if left > 0 {
+		words.wait(left)
 	}
 	if !words.selfOnly {
 		m.sift(words, app.doubts[address], now)
@@ -169,16 +176,21 @@ func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now t
 	}
 }
 
-// question asks the observers that disagree to look again, and notes which have.
-// Where too many do for that, it is for the reports to tell.
-func (m *Matrix) question(words *testimony, app *subject, address netip.Addr, now time.Time) {
+// question asks the observers that disagree to look again, and notes which have. Those out
+// of the cluster are asked while it is open whether they contradict those in it. Where too
+// many disagree for that, it is for the reports to tell.
+func (m *Matrix) question(words *testimony, app *subject, address netip.Addr, contested bool, now time.Time) {
 	open := m.openDoubt(app, address, now)
 	if open == nil {
 		words.wait(words.cycle)
 		return
 	}
+	var outside []statement
+	if contested {
+		outside = words.outside.failures()
+	}
 	observers := slices.Clone(words.reached)
-	for _, failure := range words.failed {
+	for _, failure := range slices.Concat(words.failed, outside) {
 		observers = append(observers, failure.by.name)
 	}
 	m.disagree(open, app, address, observers, now)
@@ -191,6 +203,10 @@ func (m *Matrix) question(words *testimony, app *subject, address netip.Addr, no
 		failure := &words.failed[i]
 		failure.stands = m.stands(open, failure, words.confirmed, now)
 		words.sure = words.sure || failure.stands
+	}
+	words.outside.stands = contested
+	for i := range outside {
+		words.outside.stands = m.stands(open, &outside[i], words.confirmed, now) && words.outside.stands
 	}
 	if !words.sure || len(words.confirmed) < len(words.reached) {
 		// Who does not look again is heard when its turn has come.
