@@ -235,6 +235,22 @@ func TestObserverOutsideThatIsFirst(t *testing.T) {
 	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
 }
 
+// A node was silent for a moment, of which the observer outside tells when it is over.
+func TestObserverOutsideThatTellsOfWhatIsOver(t *testing.T) {
+	r := newRoom(t)
+	r.hear(answers("a"), answers("b"), answers("c"), outside(answers("z")))
+	r.now = r.now.Add(time.Minute)
+	r.hear(fails("b", "Timeout"), fails("c", "Timeout"))
+	r.now = r.now.Add(4 * time.Second)
+	r.hear(answers("b"), answers("c"))
+	r.Expect(r.row("a")).To(Equal("Reachable "))
+	r.hear(outside(fails("z", "Timeout")))
+	r.hear(r.asked(answers("b")), r.asked(answers("c")))
+	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"), "it has not looked again")
+	r.hear(r.asked(outside(fails("z", "Timeout"))))
+	r.Expect(r.row("a")).To(Equal("Unreachable OutsideUnreachable"), "now it has")
+}
+
 // What an earlier operator said is not found out anew.
 func TestContradictionFromOutsideOutlivesTheOperator(t *testing.T) {
 	r := newRoom(t)

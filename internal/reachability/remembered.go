@@ -70,6 +70,9 @@ func (m *Matrix) dispute(address netip.Addr, more int) {
 // dateAll dates the words of those who fail, in the cluster and out of it.
 func (m *Matrix) dateAll(words *testimony, app *subject, address netip.Addr, now time.Time) {
 	h := &words.outside
+	if len(m.outside[address]) > 0 {
+		m.noteRecovery(words, app, address, now)
+	}
 	if len(h.failed)+len(h.isolated) == 0 {
 		m.date(app, address, words.failed, now)
 		return
@@ -78,6 +81,22 @@ func (m *Matrix) dateAll(words *testimony, app *subject, address netip.Addr, now
 	m.date(app, address, all, now)
 	for _, part := range [][]statement{words.failed, h.failed, h.isolated} {
 		all = all[copy(part, all):]
+	}
+}
+
+// noteRecovery notes when the last failure in the cluster ends at an address.
+func (m *Matrix) noteRecovery(words *testimony, app *subject, address netip.Addr, now time.Time) {
+	if len(words.failed) > 0 {
+		return
+	}
+	for name := range app.failing[address] {
+		if entry := m.reports[name]; entry != nil && !entry.outside {
+			if app.recovered == nil {
+				app.recovered = make(map[netip.Addr]time.Time)
+			}
+			app.recovered[address] = now
+			return
+		}
 	}
 }
 
@@ -129,6 +148,7 @@ func (m *Matrix) release(app *subject, address netip.Addr) {
 	m.closeDoubt(app, address)
 	m.undate(app, address)
 	delete(app.contested, address)
+	delete(app.recovered, address)
 }
 
 // releaseAll does so at all addresses. There may be no such app.

@@ -27,6 +27,9 @@ type subject struct {
 	// contested is since when observers out of the cluster do not reach an address that
 	// those in it do.
 	contested map[netip.Addr]time.Time
+	// recovered is when all in the cluster last began to reach an address again that
+	// observers out of it dial as well.
+	recovered map[netip.Addr]time.Time
 	// judged is whether the app was judged before.
 	judged bool
 }
@@ -61,7 +64,8 @@ func (s *subject) follow(app App, now time.Time) *subject {
 		next.changed = time.Time{}
 	case s != nil && s.Service == app.Service:
 		next.since, next.changed, next.moved = s.since, s.changed, s.moved
-		next.doubts, next.failing, next.contested, next.judged = s.doubts, s.failing, s.contested, s.judged
+		next.doubts, next.failing, next.judged = s.doubts, s.failing, s.judged
+		next.contested, next.recovered = s.contested, s.recovered
 		if !s.Endpoints.Ready() && app.Endpoints.Ready() {
 			next.changed = now
 		}

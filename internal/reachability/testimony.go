@@ -205,7 +205,12 @@ func (m *Matrix) question(words *testimony, app *subject, address netip.Addr, co
 		words.sure = words.sure || failure.stands
 	}
 	words.outside.stands = contested
+	// A failure that is heard of just after the node was back may be from before.
+	recovers := now.Before(app.recovered[address].Add(words.outside.cycle))
 	for i := range outside {
+		if recovers {
+			outside[i].since = time.Time{}
+		}
 		words.outside.stands = m.stands(open, &outside[i], words.confirmed, now) && words.outside.stands
 	}
 	if !words.sure || len(words.confirmed) < len(words.reached) {
