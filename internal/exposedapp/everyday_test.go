@@ -98,7 +98,7 @@ var _ = Describe("Everyday edits", func() {
 			`[{"op":"replace","path":"/spec/ports/0/name","value":"web"},{"op":"add","path":"/spec/ports/0","value":{"name":"http","port":8080}}]`),
 		Entry("no name", `[{"op":"remove","path":"/spec/ports/0/name"}]`),
 		Entry("another protocol", `[{"op":"replace","path":"/spec/ports/0/protocol","value":"UDP"}]`),
-		Entry("another node port", `[{"op":"replace","path":"/spec/ports/0/nodePort","value":32700}]`),
+		Entry("another node port", `[{"op":"replace","path":"/spec/ports/0/nodePort","value":30061}]`),
 		Entry("another target port", `[{"op":"replace","path":"/spec/ports/0/targetPort","value":"http"}]`),
 		Entry("another type", `{"spec":{"type":"ClusterIP"}}`),
 		Entry("a load balancer's type", `{"spec":{"type":"LoadBalancer","loadBalancerSourceRanges":["10.0.0.0/8"]}}`),
@@ -154,7 +154,7 @@ var _ = Describe("Everyday edits", func() {
 	)
 
 	It("that others made in what cannot be changed back have the child made anew", func(ctx context.Context) {
-		app := made(ctx, "web", gen.WithNodePort(30100))
+		app := made(ctx, "web", gen.WithNodePort(30060))
 		// What kubectl replace --force does: the same owner, and another selector.
 		deployment := fetch(ctx, &appsv1.Deployment{ObjectMeta: app.ObjectMeta})
 		Expect(k8s.Get(ctx, client.ObjectKeyFromObject(app), deployment)).To(Succeed())
@@ -177,7 +177,7 @@ var _ = Describe("Everyday edits", func() {
 
 		edit(ctx, app, func(app *v1alpha1.ExposedApp) { app.Spec.Suspend = new(false) })
 		Eventually(service(app)).WithContext(ctx).Should(SatisfyAll(
-			HaveField("Type", corev1.ServiceTypeNodePort), HaveField("Ports", own(30100)), HaveField("ClusterIP", Not(Equal("None")))))
+			HaveField("Type", corev1.ServiceTypeNodePort), HaveField("Ports", own(30060)), HaveField("ClusterIP", Not(Equal("None")))))
 		Eventually(func(ctx context.Context) (*metav1.LabelSelector, error) {
 			now := &appsv1.Deployment{}
 			err := k8s.Get(ctx, client.ObjectKeyFromObject(app), now)
@@ -314,7 +314,8 @@ var _ = Describe("A refusal of the cluster", func() {
 })
 
 // Node ports that apps exchange with each other: a valid declaration, whatever the order
-// in which the operator hears of it.
+// in which the operator hears of it. The API server picks none below 30086 as long as there
+// are others, so that no other story has one of these.
 var _ = Describe("Apps that change node ports with each other", func() {
 	ports := func(apps []*v1alpha1.ExposedApp) func(context.Context) []int32 {
 		return func(ctx context.Context) []int32 {
@@ -361,31 +362,31 @@ var _ = Describe("Apps that change node ports with each other", func() {
 				Expect(service.UID).To(Equal(uids[i]), "the same Service")
 			}
 		},
-		Entry("two", []int32{30110, 30111}, []int32{30111, 30110}, false, ""),
-		Entry("two in different namespaces", []int32{30112, 30113}, []int32{30113, 30112}, true, ""),
-		Entry("a ring of three", []int32{30114, 30115, 30116}, []int32{30115, 30116, 30114}, true, ""),
-		Entry("a ring of three, the other way round", []int32{30117, 30118, 30119}, []int32{30119, 30117, 30118}, false, ""),
-		Entry("a row that moves on by one", []int32{30120, 30121, 30122}, []int32{30121, 30122, 30123}, false, ""),
-		Entry("two whose Services have other ports as well", []int32{30124, 30125}, []int32{30125, 30124}, false,
+		Entry("two", []int32{30040, 30041}, []int32{30041, 30040}, false, ""),
+		Entry("two in different namespaces", []int32{30042, 30043}, []int32{30043, 30042}, true, ""),
+		Entry("a ring of three", []int32{30044, 30045, 30046}, []int32{30045, 30046, 30044}, true, ""),
+		Entry("a ring of three, the other way round", []int32{30047, 30048, 30049}, []int32{30049, 30047, 30048}, false, ""),
+		Entry("a row that moves on by one", []int32{30050, 30051, 30052}, []int32{30051, 30052, 30053}, false, ""),
+		Entry("two whose Services have other ports as well", []int32{30054, 30055}, []int32{30055, 30054}, false,
 			`{"spec":{"ports":[{"name":"metrics","port":9797}]}}`),
 	)
 
 	It("are told of, where one of them cannot", func(ctx context.Context) {
 		namespace := newNamespace(ctx)
-		a := createApp(ctx, namespace, "a", gen.WithNodePort(30126))
-		b := createApp(ctx, namespace, "b", gen.WithNodePort(30127))
+		a := createApp(ctx, namespace, "a", gen.WithNodePort(30056))
+		b := createApp(ctx, namespace, "b", gen.WithNodePort(30057))
 		for _, app := range []*v1alpha1.ExposedApp{a, b} {
 			Eventually(conditionOf(app, "PortAllocated")).WithContext(ctx).Should(Equal("True Allocated"))
 		}
 		edit(ctx, b, func(app *v1alpha1.ExposedApp) {
-			app.Spec.NodePort = new(int32(30126))
+			app.Spec.NodePort = new(int32(30056))
 			app.Spec.Service.IPFamilyPolicy = corev1.IPFamilyPolicyRequireDualStack
 		})
-		edit(ctx, a, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(30127)) })
+		edit(ctx, a, func(app *v1alpha1.ExposedApp) { app.Spec.NodePort = new(int32(30057)) })
 		Eventually(conditionOf(a, "Stalled")).WithContext(ctx).Should(Equal("True PortConflict"))
-		Expect(ports([]*v1alpha1.ExposedApp{a, b})(ctx)).To(Equal([]int32{30126, 30127}))
+		Expect(ports([]*v1alpha1.ExposedApp{a, b})(ctx)).To(Equal([]int32{30056, 30057}))
 		edit(ctx, b, func(app *v1alpha1.ExposedApp) { app.Spec.Service.IPFamilyPolicy = corev1.IPFamilyPolicySingleStack })
-		Eventually(ports([]*v1alpha1.ExposedApp{a, b})).WithContext(ctx).Should(Equal([]int32{30127, 30126}))
+		Eventually(ports([]*v1alpha1.ExposedApp{a, b})).WithContext(ctx).Should(Equal([]int32{30057, 30056}))
 	})
 })
 
