@@ -232,6 +232,20 @@ func TestOldFailureIsLookedAtAgainAfterTheAnswer(t *testing.T) {
 	}
 }
 
+// The operator starts while a node is silent, which answers again right after that.
+func TestFailureFromBeforeTheOperatorIsOld(t *testing.T) {
+	r := newRoom(t)
+	app := webApp()
+	app.Known = true
+	r.matrix.Observe(web, app, start)
+	r.hear(fails("b", "Timeout"), fails("c", "Timeout"))
+	r.hear(answers("c"))
+	r.hear(r.asked(answers("c")))
+	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"), "b has not looked again")
+	r.hear(r.asked(answers("b")))
+	r.Expect(r.row("a")).To(Equal("Reachable "))
+}
+
 // A node that falls silent is noticed by one observer before the other: it was
 // never reachable from one and not from the other.
 func TestNodeThatFailsIsNeverPartlyReachable(t *testing.T) {

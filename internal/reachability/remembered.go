@@ -100,8 +100,8 @@ func (m *Matrix) noteRecovery(words *testimony, app *subject, address netip.Addr
 	}
 }
 
-// date notes since when observers fail. What fails as the first pod gets ready, or
-// beyond what is remembered, may have failed for long.
+// date notes since when observers fail. What fails as the first pod gets ready, as the
+// operator starts, or beyond what is remembered, may have failed for long.
 func (m *Matrix) date(app *subject, address netip.Addr, failed []statement, now time.Time) {
 	before := app.failing[address]
 	if len(failed) == 0 {
@@ -115,7 +115,7 @@ func (m *Matrix) date(app *subject, address netip.Addr, failed []statement, now 
 		switch {
 		case found:
 			known++
-		case kept && !now.Equal(app.changed):
+		case kept && (app.judged || !app.Known) && !now.Equal(app.changed):
 			since = now
 		}
 		failed[i].since = since
