@@ -51,7 +51,7 @@ spec: {nodePort: 30080, app: {replicas: 2}}`)
 			kubectl(ctx, "delete", "pods", "--namespace", system, "--selector=app.kubernetes.io/component=operator",
 				"--force", "--grace-period=0")
 		})
-	}, short, slow)
+	}, slow)
 
 	// With another manifest the kubelet starts it anew at once, rather than after
 	// a pause that grows with each time.
@@ -68,7 +68,7 @@ pkill --signal=KILL --exact kube-apiserver`
 			Expect(err).NotTo(HaveOccurred())
 		})
 		Eventually(operatorLives).WithContext(ctx).Should(Equal(before), "an outage is no reason to end")
-	}, short, slow)
+	}, slow)
 
 	// For as long as a liveness probe lets it, and longer than a report counts.
 	const standstill = 40 * time.Second
