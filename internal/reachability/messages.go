@@ -95,8 +95,8 @@ func (t *testimony) translation() string {
 		}
 	}
 	next := wayToProof
-	if len(t.outside.aside) > 0 {
-		next = forsaken(t.outside.aside)
+	if len(t.outside.isolated) > 0 {
+		next = forsaken(t.outside.isolated)
 	}
 	elsewhere := cmp.Or(witness.Message, "different places")
 	rest := andThen("'s dial of "+t.dialled.String()+" went to "+elsewhere+socketBalancer, next)

@@ -14,11 +14,9 @@ import (
 type hearsay struct {
 	reached []string
 	failed  []statement
-	// isolated are those of the rest that reach no node at all, on any node port.
+	// isolated are those of the rest that reach no node at all, on any node port: they may
+	// have lost their network, or the cluster its own, and nobody can tell which.
 	isolated []statement
-	// aside are the names of the isolated: they may have lost their network, or the
-	// cluster its own, and nobody can tell which.
-	aside []string
 	// cycle is the time by which every word is newer than a change.
 	cycle time.Duration
 	// stands is set where those that did not reach the node looked again after those in
@@ -59,18 +57,6 @@ func (h *hearsay) failures() []statement {
 	return slices.Concat(h.failed, h.isolated)
 }
 
-// conclude says what is to be made of those that did not reach the node: nothing yet of a
-// contradiction that has to be found out about.
-func (h *hearsay) conclude(open bool) {
-	if open && !h.stands {
-		h.late = len(h.failed) > 0
-		return
-	}
-	for _, failure := range h.isolated {
-		h.aside = append(h.aside, failure.by.name)
-	}
-}
-
 // heed has the words from outside stand in for those from inside where there are none.
 // Where there is nothing that should answer, or could, they hold nothing against a node.
 func (t *testimony) heed() {
@@ -94,13 +80,14 @@ func (h *hearsay) count() string {
 	return ""
 }
 
-// cause returns the reason and the message where those that failed may be late.
-func (h *hearsay) cause(node string, unread bool) (reason, message string) {
-	reason = h.failed[0].Reason
-	if unread {
+// causeOutside returns the reason and the message of a node for whose state the failures
+// of observers outside have to do.
+func (t *testimony) causeOutside(failed []statement, node string) (reason, message string) {
+	reason = failed[0].Reason
+	if t.unread.unreachable {
 		return reason, ""
 	}
-	return reason, andThen("not from "+blame(h.failed)+", outside of the cluster", nextStep(reason, node))
+	return reason, andThen("not from "+blame(failed)+", outside of the cluster", nextStep(reason, node))
 }
 
 // refusal tells that a node answers inside of the cluster and not outside, with the words
@@ -114,6 +101,10 @@ func (t *testimony) refusal(node string) string {
 }
 
 // forsaken names the observers outside whose words do not count.
-func forsaken(observers []string) string {
+func forsaken(isolated []statement) string {
+	observers := make([]string, 0, len(isolated))
+	for _, failure := range isolated {
+		observers = append(observers, failure.by.name)
+	}
 	return "set aside: " + list(observers) + ", outside of the cluster, which reaches no node: see its network"
 }

@@ -109,7 +109,6 @@ func (m *Matrix) words(
 	if words.podless {
 		// It does not matter who gets an answer, nor since when.
 		m.release(app, address)
-		words.outside.conclude(false)
 		return words
 	}
 	m.dateAll(&words, app, address, now)
@@ -160,9 +159,12 @@ func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now t
 	} else {
 		m.closeDoubt(app, address)
 	}
-	if words.outside.conclude(left > 0); words.outside.stands {
+	switch {
+	case words.outside.stands:
 		app.contested[address] = time.Time{}
-	} else if left > 0 {
+	case left > 0:
+		// Until it is found out, those that reach no node at all say nothing.
+		words.outside.late, words.outside.isolated = true, nil
 		words.wait(left)
 	}
 	if !words.selfOnly {

@@ -154,7 +154,7 @@ func conclude(verdict *v1alpha1.NodeVerdict, words *testimony, quiet time.Durati
 		reason, message := words.cause(verdict.Node)
 		is(v1alpha1.NodeUnreachable, reason, message)
 	case len(words.outside.failed) > 0 && words.outside.late:
-		reason, message := words.outside.cause(verdict.Node, words.unread.unreachable)
+		reason, message := words.causeOutside(words.outside.failed, verdict.Node)
 		is(v1alpha1.NodeUnreachable, reason, message)
 	case len(words.outside.failed) > 0:
 		is(v1alpha1.NodeUnreachable, v1alpha1.ReasonOutsideUnreachable, words.refusal(verdict.Node))
@@ -185,8 +185,8 @@ func (t *testimony) reservation() (reason, message string) {
 	if len(t.aside) > 0 {
 		parts = append(parts, setAside(t.aside))
 	}
-	if len(t.outside.aside) > 0 {
-		parts = append(parts, forsaken(t.outside.aside))
+	if len(t.outside.isolated) > 0 {
+		parts = append(parts, forsaken(t.outside.isolated))
 	}
 	switch message = strings.Join(parts, "; "); {
 	case t.selfOnly && len(t.outside.reached) == 0:
@@ -220,15 +220,15 @@ func (t *testimony) cause(node string) (reason, message string) {
 	if t.podless {
 		return v1alpha1.ReasonNoReadyEndpoints, noReadyEndpoints
 	}
+	if t.outside.vouches {
+		return t.causeOutside(t.failed, node)
+	}
 	reason = t.failed[0].Reason
 	if t.sure {
 		reason = v1alpha1.ReasonPartiallyReachable
 	}
 	if t.unread.unreachable {
 		return reason, ""
-	}
-	if t.outside.vouches {
-		return reason, andThen("not from "+t.blame()+", outside of the cluster", nextStep(reason, node))
 	}
 	parts := []string{"not from " + t.blame()}
 	if t.sure {
