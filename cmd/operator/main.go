@@ -169,8 +169,8 @@ func newManager(config *rest.Config, opts options, health *listwatch.Health) (ct
 	}
 	ownWrites := true
 	// Short, so that a node that fails with the leader on it is told of as soon
-	// as any other, also where no operator is left and a new one has to start. A leader that lets go too early does no harm: the standby is
-	// warm.
+	// as any other, also where no operator is left and a new one has to start. A
+	// leader that lets go too early does no harm: the standby is warm.
 	lease, renew, retry := 3*time.Second, 2*time.Second, 700*time.Millisecond
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/truncate"
 )
 
 // The bounds of the status, which keep an ExposedApp under 10 kB at any size of
@@ -192,9 +192,5 @@ func clip(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
-	end := limit - len(mark)
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + mark
+	return truncate.Text(text, limit-len(mark)) + mark
 }

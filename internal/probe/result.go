@@ -6,7 +6,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
-	"unicode/utf8"
+
+	"github.com/exposedapp/exposedapp/internal/truncate"
 )
 
 // Reason is the kind of a failure.
@@ -115,12 +116,5 @@ func clean(text string) string {
 		}
 		return r
 	}, text)
-	if len(text) <= maxMessage {
-		return text
-	}
-	end := maxMessage
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end]
+	return truncate.Text(text, maxMessage)
 }

@@ -5,6 +5,7 @@
 //	probe            annotation of the Service        operator    agent
 //	heartbeat, size  NodeReachability spec            operator    agent
 //	recheck          NodeReachability spec.recheck    operator    agent
+//	report           NodeReachability status          agent       operator
 //
 // What others may have written is brought within bounds as it is decoded. The package
 // makes no call and reads no clock.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
+	"github.com/exposedapp/exposedapp/internal/truncate"
 )
 
 // MaxText is how much text, in bytes, a report may have in all. Agents write half of that
@@ -56,11 +57,6 @@ type Exception struct {
 	Evidence  v1alpha1.Evidence
 	NodePorts nodeport.Set
 	Addresses []netip.Addr
-}
-
-// Covers reports whether a pair is among the exceptions.
-func (e *Exception) Covers(address netip.Addr, nodePort int32) bool {
-	return e.NodePorts.Contains(uint16(nodePort)) && slices.Contains(e.Addresses, address)
 }
 
 // Equal reports whether two exceptions say the same.
@@ -322,12 +318,5 @@ func clean(text string) string {
 		}
 		return r
 	}, text)
-	if len(text) <= maxMessage {
-		return text
-	}
-	end := maxMessage
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end]
+	return truncate.Text(text, maxMessage)
 }

@@ -1,0 +1,17 @@
+// Package truncate bounds texts.
+package truncate
+
+import "unicode/utf8"
+
+// Text returns the longest beginning of a text that has no more than limit bytes and
+// ends with a whole character.
+func Text(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	end := max(limit, 0)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end]
+}
