@@ -15,18 +15,23 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/leaderelection"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsregistry "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/recorder"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/exposedapp"
+	"github.com/exposedapp/exposedapp/internal/lease"
 	"github.com/exposedapp/exposedapp/internal/listwatch"
 	"github.com/exposedapp/exposedapp/internal/metrics"
 	"github.com/exposedapp/exposedapp/internal/metricsauth"
@@ -154,6 +159,39 @@ func (o options) nodeSelector() (labels.Selector, error) {
 	return selector, nil
 }
 
+// Short, so that a node that fails with the leader on it is told of as soon
+// as any other, also where no operator is left and a new one has to start. A
+// leader that lets go too early does no harm: the standby is warm.
+const (
+	leaseDuration = 3 * time.Second
+	renewDeadline = 2 * time.Second
+	retryPeriod   = 700 * time.Millisecond
+)
+
+// elect returns the lock by which the leader is elected, nil where there is no election, and
+// how to make the client that the leader alone writes with.
+func elect(config *rest.Config, opts options) (resourcelock.Interface, client.NewClientFunc, error) {
+	lock, err := leaderelection.NewResourceLock(config, noEvents{}, leaderelection.Options{
+		LeaderElection: opts.leaderElect, LeaderElectionID: v1alpha1.OperatorName, RenewDeadline: renewDeadline,
+		// Outside of a cluster there is no pod to tell.
+		LeaderElectionNamespace: opts.leaseNamespace,
+	})
+	if err != nil || lock == nil {
+		return nil, client.New, err
+	}
+	fence := lease.NewFence(lock, leaseDuration)
+	return fence, func(config *rest.Config, options client.Options) (client.Client, error) {
+		options.HTTPClient = fence.Client(options.HTTPClient)
+		return client.New(config, options)
+	}, nil
+}
+
+// noEvents provides no recorder: who leads is written in the lease.
+type noEvents struct{ recorder.Provider }
+
+// GetEventRecorderFor implements recorder.Provider.
+func (noEvents) GetEventRecorderFor(string) record.EventRecorder { return nil }
+
 func newManager(config *rest.Config, opts options, health *listwatch.Health) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
@@ -167,11 +205,11 @@ func newManager(config *rest.Config, opts options, health *listwatch.Health) (ct
 	if err != nil {
 		return nil, err
 	}
-	ownWrites := true
-	// Short, so that a node that fails with the leader on it is told of as soon
-	// as any other, also where no operator is left and a new one has to start. A
-	// leader that lets go too early does no harm: the standby is warm.
-	lease, renew, retry := 3*time.Second, 2*time.Second, 700*time.Millisecond
+	lock, newClient, err := elect(config, opts)
+	if err != nil {
+		return nil, err
+	}
+	ownWrites, duration, renew, retry := true, leaseDuration, renewDeadline, retryPeriod
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,
 		Cache:  cached,
@@ -184,14 +222,14 @@ func newManager(config *rest.Config, opts options, health *listwatch.Health) (ct
 			SecureServing:  true,
 			FilterProvider: metricsauth.WithTokenReview,
 		},
+		NewClient:              newClient,
 		HealthProbeBindAddress: opts.probeAddress,
-		LeaderElection:         opts.leaderElect,
-		LeaderElectionID:       v1alpha1.OperatorName,
-		// Outside of a cluster there is no pod to tell.
-		LeaderElectionNamespace: opts.leaseNamespace,
-		LeaseDuration:           &lease,
-		RenewDeadline:           &renew,
-		RetryPeriod:             &retry,
+
+		LeaderElection:                      opts.leaderElect,
+		LeaderElectionResourceLockInterface: lock,
+		LeaseDuration:                       &duration,
+		RenewDeadline:                       &renew,
+		RetryPeriod:                         &retry,
 		// The process ends right after the manager, so the lease can be let go.
 		LeaderElectionReleaseOnCancel: true,
 	})
