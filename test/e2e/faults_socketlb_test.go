@@ -67,7 +67,7 @@ func veiled(phase judge.Phase, before map[string]judge.Words) judge.Phase {
 			}
 		}
 	}
-	veiled := judge.Phase{Start: phase.Start, Port: phase.Port, Right: right}
+	veiled := judge.Phase{Start: phase.Start, Port: phase.Port, Right: right, Passing: phase.Passing}
 	if phase.Port != 0 {
 		veiled.Turn, veiled.Anew = judge.Announced, true
 	}
