@@ -194,7 +194,7 @@ func TestWordFromOutsideOutweighsANodesOwn(t *testing.T) {
 func TestObserverOutsideThatIsLate(t *testing.T) {
 	type finds = func() *v1alpha1.NodeReachability
 	one := func() *v1alpha1.NodeReachability { return outside(fails("z", "Timeout")) }
-	run := func(late finds, waits bool) func(t *testing.T) {
+	run := func(late finds, waits bool, then string) func(t *testing.T) {
 		return func(t *testing.T) {
 			r := newRoom(t)
 			r.hear(answers("a"), answers("b"), answers("c"), outside(answers("z")))
@@ -212,15 +212,31 @@ func TestObserverOutsideThatIsLate(t *testing.T) {
 			} else {
 				r.hear(r.asked(late()))
 			}
-			r.Expect(r.row("a")).To(BeElementOf("Unreachable OutsideUnreachable", "Reachable SuspectObserver"), "now it has")
+			r.Expect(r.row("a")).To(Equal(then), "now it has")
 			r.hear(outside(answers("z")))
 			r.Expect(r.row("a")).To(Equal("Reachable "))
 		}
 	}
-	t.Run("on one node, and answers", run(one, false))
-	t.Run("on one node, and does not", run(one, true))
-	t.Run("on every node, and answers", run(nowhere, false))
-	t.Run("on every node, and does not", run(nowhere, true))
+	t.Run("on one node, and answers", run(one, false, "Unreachable OutsideUnreachable"))
+	t.Run("on one node, and does not", run(one, true, "Unreachable OutsideUnreachable"))
+	t.Run("on every node, and answers", run(nowhere, false, "Reachable "))
+	t.Run("on every node, and does not", run(nowhere, true, "Reachable SuspectObserver"))
+}
+
+// The app crashes again just after it came back, and the observer outside is the first to
+// notice, on every node: it looked later than the others did.
+func TestObserverOutsideThatIsFirstOnEveryNode(t *testing.T) {
+	r := newRoom(t)
+	r.hear(answers("a"), answers("b"), answers("c"), outside(answers("z")))
+	r.now = r.now.Add(time.Minute)
+	r.hear(nowhere())
+	r.Expect(r.row("a")).To(Equal("Reachable "))
+	r.hear(r.asked(answers("b")), r.asked(answers("c")))
+	r.hear(r.asked(nowhere()))
+	r.Expect(r.row("a")).To(Equal("Reachable "), "nobody has looked after it did")
+	r.now = r.now.Add(20 * time.Second)
+	r.hear(answers("b"), answers("c"), nowhere())
+	r.Expect(r.row("a")).To(Equal("Reachable SuspectObserver"), "now they have")
 }
 
 // A node falls silent, and the observer outside is the first to notice.

@@ -160,11 +160,12 @@ func (m *Matrix) weigh(words *testimony, app *subject, address netip.Addr, now t
 		m.closeDoubt(app, address)
 	}
 	switch {
-	case words.outside.stands:
+	case words.outside.stands && len(words.outside.isolated) == 0:
 		app.contested[address] = time.Time{}
 	case left > 0:
-		// Until it is found out, those that reach no node at all say nothing.
-		words.outside.late, words.outside.isolated = true, nil
+		// Until it is found out, those that reach no node at all say nothing: they may be the
+		// first to notice that no node answers, also where they have looked again.
+		words.outside.late, words.outside.isolated = !words.outside.stands, nil
 		words.wait(left)
 	}
 	if !words.selfOnly {
