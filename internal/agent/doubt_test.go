@@ -10,9 +10,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/agent/reporter"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/probe"
-	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 // amongNodes has the node, at 10.0.0.9, dial itself and others, from 10.0.0.1 on,
@@ -111,8 +111,8 @@ func TestHealthyAgentIsAsFast(t *testing.T) {
 		broken behaviour
 		within time.Duration
 	}{
-		"refused": {behaviour{result: refused()}, 100*time.Millisecond + report.Debounce},
-		"dropped": {behaviour{after: time.Hour}, 2300*time.Millisecond + report.Debounce},
+		"refused": {behaviour{result: refused()}, 100*time.Millisecond + reporter.Debounce},
+		"dropped": {behaviour{after: time.Hour}, 2300*time.Millisecond + reporter.Debounce},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, b *bubble) {

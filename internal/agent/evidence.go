@@ -6,7 +6,6 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/probe"
-	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 const (
@@ -308,9 +307,9 @@ func (s *schedule) wayPause(key wayKey) time.Duration {
 }
 
 // evidenceOf returns what is known of the ways to p.
-func (s *schedule) evidenceOf(p *pair) report.Evidence {
+func (s *schedule) evidenceOf(p *pair) v1alpha1.Evidence {
 	if !p.ailing {
-		return report.Evidence{}
+		return v1alpha1.Evidence{}
 	}
 	var words [ways]string
 	for i, key := range s.waysOf(p) {
@@ -323,7 +322,7 @@ func (s *schedule) evidenceOf(p *pair) report.Evidence {
 		// not answer means nothing.
 		words[toProxy] = ""
 	}
-	return report.Evidence{Pod: words[toPod], ClusterIP: words[toClusterIP], KubeProxy: words[toProxy]}
+	return v1alpha1.Evidence{Pod: words[toPod], ClusterIP: words[toClusterIP], KubeProxy: words[toProxy]}
 }
 
 // lost tells whether packets got lost, rather than a connection was refused.

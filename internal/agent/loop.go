@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/agent/reporter"
 	"github.com/exposedapp/exposedapp/internal/probe"
-	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 // loop is the goroutine that owns the schedule and the pacer. All others, those
@@ -23,12 +23,12 @@ import (
 // holds it up.
 type loop struct {
 	schedule *schedule
-	pacer    report.Pacer
+	pacer    reporter.Pacer
 	prober   Prober
 	publish  func(context.Context, types.UID, v1alpha1.NodeReachabilityStatus) error
 	log      logr.Logger
 	started  time.Time
-	probes   statistics
+	probes   reporter.Statistics
 
 	// outside is the name of an observer outside of the cluster, and empty on a node.
 	outside string
@@ -85,12 +85,12 @@ func newLoop(
 ) *loop {
 	return &loop{
 		schedule: newSchedule(workers),
-		pacer:    report.NewPacer(rand.Float64),
+		pacer:    reporter.NewPacer(rand.Float64),
 		prober:   prober,
 		publish:  publish,
 		log:      log,
 		started:  time.Now(),
-		probes:   newStatistics(time.Now()),
+		probes:   reporter.NewStatistics(time.Now()),
 		cancels:  map[stintKey]context.CancelFunc{},
 		news:     make(chan func(time.Duration)),
 		landed:   make(chan landing),
@@ -157,9 +157,7 @@ func (l *loop) review(now time.Duration) {
 	}
 	if done := l.schedule.recheck.done; done != l.rechecked {
 		l.rechecked = done
-		// The operator waits for it, so what comes in a burst has less time. The
-		// first report waits for all pairs anyway.
-		l.pacer.Note(now-report.Debounce*4/5, l.pacer.Begun())
+		l.pacer.NoteRechecked(now)
 	}
 }
 
@@ -220,7 +218,7 @@ func (l *loop) land(landed landing) {
 	now := l.now()
 	l.cancels[landed.flight.stint]()
 	delete(l.cancels, landed.flight.stint)
-	l.probes.count(landed.result, landed.took)
+	l.probes.Count(landed.result, landed.took)
 	if change := l.schedule.finish(now, landed.flight, landed.result); change != unchanged {
 		l.pacer.Note(now, change == turned)
 	}
@@ -245,11 +243,11 @@ func (l *loop) startWrite(ctx context.Context, now time.Duration) {
 	status.RecheckRound = l.schedule.recheck.done
 	status.ServicesResourceVersion = l.services
 	status.RenewTime = new(metav1.NowMicro())
-	status.Probes = l.probes.status()
+	status.Probes = l.probes.Status()
 	status.Probes.Dials = l.schedule.paths.status()
 	l.pacer.Write(now)
 	l.writing, l.hold = true, 0
-	uid, patience := l.assignment.uid, l.pacer.Patience()
+	uid, patience := l.assignment.uid, l.pacer.WriteTimeout()
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()

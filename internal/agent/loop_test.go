@@ -17,8 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/agent/reporter"
 	"github.com/exposedapp/exposedapp/internal/probe"
-	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 // bubble runs a loop in the fake time of synctest, against a network and an API
@@ -446,7 +446,7 @@ func TestOutage(t *testing.T) {
 		b.make(one, behaviour{result: refused()})
 		b.wait(time.Minute)
 		b.serve(func() error { return nil })
-		b.g.Expect(b.until(fails)).To(BeNumerically("<=", 2*time.Second+report.Debounce))
+		b.g.Expect(b.until(fails)).To(BeNumerically("<=", 2*time.Second+reporter.Debounce))
 		b.g.Expect(b.logs).To(HaveLen(2))
 	})
 }
@@ -521,5 +521,25 @@ func TestRefusedAddressesAreLoggedOnce(t *testing.T) {
 		}
 		synctest.Wait()
 		b.g.Expect(b.logs).To(HaveLen(1))
+	})
+}
+
+// TestReportCountsProbes: in a minute, one address answers after 20 ms and
+// another stays silent.
+func TestReportCountsProbes(t *testing.T) {
+	inBubble(t, func(_ *testing.T, b *bubble) {
+		b.make("10.0.0.1:30000", behaviour{after: 20 * time.Millisecond})
+		b.make("10.0.0.2:30000", behaviour{after: time.Hour})
+		b.assign(1, smallCluster, "10.0.0.1", "10.0.0.2")
+		b.list("7", onPorts(30000)...)
+		b.wait(time.Minute)
+		probes := b.last().Probes
+		b.g.Expect(probes.Results).To(HaveLen(2))
+		answered := probes.Results[0]
+		b.g.Expect(answered).To(Equal(v1alpha1.ProbeCount{Result: "Reached", Count: answered.Count}))
+		b.g.Expect(answered.Count).To(BeNumerically(">=", 9))
+		b.g.Expect(probes.Results[1].Result).To(Equal("Timeout"))
+		b.g.Expect(probes.Latency.Counts).To(Equal([]int64{0, 0, 0, answered.Count, 0, 0, 0, 0, 0}))
+		b.g.Expect(probes.Latency.SumMicroseconds).To(Equal(20_000 * answered.Count))
 	})
 }

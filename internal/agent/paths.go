@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/agent/reporter"
 	"github.com/exposedapp/exposedapp/internal/probe"
 	"github.com/exposedapp/exposedapp/internal/protocol"
-	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 // detourTime is how long a remote that was reported may stay unseen until another
@@ -130,18 +130,18 @@ func (p *pair) divert(now time.Duration, to netip.AddrPort) {
 }
 
 // gapOf returns why there is no word on a pair.
-func (p *pair) gapOf() report.Gap {
+func (p *pair) gapOf() reporter.Gap {
 	switch p.state {
 	case ownHost:
-		return report.Gap{Outcome: protocol.OwnHost}
+		return reporter.Gap{Outcome: protocol.OwnHost}
 	case translated:
-		gap := report.Gap{Outcome: protocol.Translated}
+		gap := reporter.Gap{Outcome: protocol.Translated}
 		if p.detour != nil {
 			gap.TranslatedTo = p.detour.to
 		}
 		return gap
 	}
-	return report.Gap{}
+	return reporter.Gap{}
 }
 
 // status returns the numbers of dials in the form of the API.

@@ -3,11 +3,11 @@ package agent
 import (
 	"container/heap"
 
-	"github.com/exposedapp/exposedapp/internal/report"
+	"github.com/exposedapp/exposedapp/internal/agent/reporter"
 )
 
 // never is later than anything.
-const never = report.Never
+const never = reporter.Never
 
 // queue is a heap of pairs, the one that is due first on top. It implements
 // heap.Interface, and tells each pair its place.

@@ -11,14 +11,14 @@ import (
 
 	"github.com/exposedapp/exposedapp/internal/budget"
 	"github.com/exposedapp/exposedapp/internal/probe"
-	"github.com/exposedapp/exposedapp/internal/report"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 const (
 	// smallCluster is the heartbeat of a small cluster. The operator lengthens
 	// it as the cluster grows, and the agents spread by the same factor what all
 	// of them have reason to do at once.
-	smallCluster = report.SmallCluster
+	smallCluster = protocol.PromptHeartbeat
 
 	// hedgeDelay is how long a probe may stay without an answer until the next
 	// is started beside it. Silence, which takes the whole timeout to become a

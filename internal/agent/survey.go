@@ -6,14 +6,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/exposedapp/exposedapp/internal/agent/reporter"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
-	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 // survey sums up the schedule. A word that is older than its cycle is none.
-func (s *schedule) survey(now time.Duration) report.Survey {
+func (s *schedule) survey(now time.Duration) reporter.Snapshot {
 	var ipv4, ipv6 []uint16
-	found := make([]map[report.Cause][]uint16, len(s.addresses))
+	found := make([]map[reporter.FailureCause][]uint16, len(s.addresses))
 	for _, port := range slices.Sorted(maps.Keys(s.rows)) {
 		r := s.rows[port]
 		if r.service.ipv4 {
@@ -25,28 +25,28 @@ func (s *schedule) survey(now time.Duration) report.Survey {
 		for i := range r.pairs {
 			if p := &r.pairs[i]; p.state != reached && p.state != undialled || s.stale(now, p) {
 				if found[i] == nil {
-					found[i] = map[report.Cause][]uint16{}
+					found[i] = map[reporter.FailureCause][]uint16{}
 				}
 				why := s.causeOf(now, p)
 				found[i][why] = append(found[i][why], port)
 			}
 		}
 	}
-	var findings []report.Finding
+	var findings []reporter.PairFinding
 	for i, address := range s.addresses {
 		for cause, ports := range found[i] {
-			findings = append(findings, report.Finding{
-				Cause: cause, Addresses: []netip.Addr{address}, Ports: nodeport.Of(ports...),
+			findings = append(findings, reporter.PairFinding{
+				FailureCause: cause, Addresses: []netip.Addr{address}, Ports: nodeport.Of(ports...),
 			})
 		}
 	}
-	return report.NewSurvey(s.addresses, nodeport.Of(ipv4...), nodeport.Of(ipv6...), findings)
+	return reporter.NewSnapshot(s.addresses, nodeport.Of(ipv4...), nodeport.Of(ipv6...), findings)
 }
 
 // causeOf returns the zero Cause for a pair that is pending for want of a result.
-func (s *schedule) causeOf(now time.Duration, p *pair) report.Cause {
+func (s *schedule) causeOf(now time.Duration, p *pair) reporter.FailureCause {
 	if p.state != failing || s.stale(now, p) {
-		return report.Cause{Gap: p.gapOf()}
+		return reporter.FailureCause{Gap: p.gapOf()}
 	}
-	return report.Cause{Result: p.result, Evidence: s.evidenceOf(p)}
+	return reporter.FailureCause{Result: p.result, Evidence: s.evidenceOf(p)}
 }

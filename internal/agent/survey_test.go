@@ -12,9 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/agent/reporter"
 	"github.com/exposedapp/exposedapp/internal/probe"
 	"github.com/exposedapp/exposedapp/internal/protocol"
-	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 // known is a schedule of pairs that are what is says.
@@ -100,7 +100,7 @@ func TestSurvey(t *testing.T) {
 				failures, pendings := covering(survey.Failures, p), covering(survey.Pending, p)
 				switch p.state {
 				case failing:
-					g.Expect(failures).To(ConsistOf(HaveField("Cause", report.Cause{Result: p.result, Evidence: s.evidenceOf(p)})))
+					g.Expect(failures).To(ConsistOf(HaveField("FailureCause", reporter.FailureCause{Result: p.result, Evidence: s.evidenceOf(p)})))
 					g.Expect(pendings).To(BeEmpty())
 				case pending:
 					g.Expect(failures).To(BeEmpty())
@@ -117,8 +117,8 @@ func TestSurvey(t *testing.T) {
 }
 
 // covering are the findings that name p.
-func covering(findings []report.Finding, p *pair) []report.Finding {
-	var covering []report.Finding
+func covering(findings []reporter.PairFinding, p *pair) []reporter.PairFinding {
+	var covering []reporter.PairFinding
 	for _, f := range findings {
 		if f.Ports.Contains(p.row.service.port) && slices.Contains(f.Addresses, p.address) {
 			covering = append(covering, f)

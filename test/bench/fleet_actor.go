@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/internal/agent"
+	"github.com/exposedapp/exposedapp/internal/agent/reporter"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
-	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 // An agent of the fleet looks for what it sees no more often than one process has
@@ -175,7 +175,7 @@ func (f *fleetActor) plan(a *simulated) {
 func (f *fleetActor) due(a *simulated) time.Duration {
 	switch {
 	case a.wanted == nil || a.node.dead:
-		return report.Never
+		return reporter.Never
 	case !a.running:
 		return a.begins
 	}
@@ -194,16 +194,16 @@ func (f *fleetActor) due(a *simulated) time.Duration {
 
 func (f *fleetActor) writeDue(a *simulated) time.Duration {
 	if a.writing || !f.synced {
-		return report.Never
+		return reporter.Never
 	}
 	return a.pacer.Due(a.pending == 0)
 }
 
 // start begins with an agent that knows nothing.
 func (f *fleetActor) start(a *simulated, now time.Duration) {
-	a.running, a.round, a.done, a.asked = true, 0, 0, report.Never
+	a.running, a.round, a.done, a.asked = true, 0, 0, reporter.Never
 	a.targets, a.pending, a.turned, a.uid = nil, 0, false, ""
-	a.pacer = report.NewPacer(rand.Float64)
+	a.pacer = reporter.NewPacer(rand.Float64)
 	f.assign(a, now)
 }
 

@@ -6,8 +6,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/exposedapp/exposedapp/internal/agent/reporter"
 	"github.com/exposedapp/exposedapp/internal/budget"
-	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 // simulated is an agent of the fleet.
@@ -19,7 +19,7 @@ type simulated struct {
 	size       int
 	// targets are by ascending address.
 	targets []dialled
-	pacer   report.Pacer
+	pacer   reporter.Pacer
 	// period is the time between two looks at a pair whose app declares another,
 	// of which declared is the one that was last asked for.
 	declared, period time.Duration
@@ -84,7 +84,7 @@ type kinLook struct {
 
 // step brings an agent to a time: it sees what it was to see until then.
 func (f *fleetActor) step(a *simulated, now time.Duration) {
-	a.news, a.stepped, a.unlike = report.Never, now, 0
+	a.news, a.stepped, a.unlike = reporter.Never, now, 0
 	// One that is cut off stops to believe the others by the first that fails: then there
 	// is nothing left that it believes.
 	cutOff := f.cutOff(a)
@@ -115,8 +115,8 @@ func (f *fleetActor) step(a *simulated, now time.Duration) {
 		}
 	}
 	if a.asked <= now {
-		a.done, a.asked = a.round, report.Never
-		a.pacer.Note(now-report.Debounce*4/5, a.pacer.Begun())
+		a.done, a.asked = a.round, reporter.Never
+		a.pacer.NoteRechecked(now)
 	}
 }
 
@@ -153,7 +153,7 @@ func (f *fleetActor) see(a *simulated, t *dialled, slot int, at time.Duration, i
 	if proven || t.own {
 		return
 	}
-	if t.kin.due == report.Never {
+	if t.kin.due == reporter.Never {
 		t.kin.slot, t.kin.due = slot, max(at+kinDelay, t.kin.next)
 	}
 	if !is.broken {
@@ -231,7 +231,7 @@ func (f *fleetActor) outdated(t *dialled) portBits {
 // turned. An app that fails everywhere is no reason.
 func (f *fleetActor) lookAtKin(a *simulated, t *dialled) {
 	began := t.kin.due
-	t.kin.due = report.Never
+	t.kin.due = reporter.Never
 	failing := t.failing.has(t.kin.slot)
 	if t.pending.has(t.kin.slot) || failing && !answersElsewhere(a, t) {
 		return

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/agent/reporter"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
-	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 // assigned is what the operator asks of an agent.
@@ -69,7 +69,7 @@ func (f *fleetActor) follow(now time.Duration, node string, wanted *assigned) {
 	a := f.agents[node]
 	if a == nil {
 		a = &simulated{
-			node: f.breaks.node(node), due: report.Never,
+			node: f.breaks.node(node), due: reporter.Never,
 			begins: now + time.Duration(rand.Float64()*float64(f.spread)),
 		}
 		f.agents[node] = a
@@ -117,7 +117,7 @@ func (f *fleetActor) assign(a *simulated, now time.Duration) {
 				node: f.breaks.node(want.node), address: want.address, own: want.node == a.node.name,
 				seed: seedOf(want.address), pending: f.breaks.services, entered: now, spread: crowded(a.heartbeat),
 			}
-			t.kin.due = report.Never
+			t.kin.due = reporter.Never
 		}
 		t.turn = want.turn
 		a.pending += t.pending.len()

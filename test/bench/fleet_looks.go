@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/exposedapp/exposedapp/internal/budget"
-	"github.com/exposedapp/exposedapp/internal/report"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // When a simulated agent looks at a pair, and how long it takes it to be sure of
@@ -60,7 +60,7 @@ func stretched(declared time.Duration, clusterSize, addresses int, services map[
 // crowded returns by how long agents spread what all of them have reason to look
 // at.
 func crowded(heartbeat time.Duration) time.Duration {
-	return time.Duration(float64(fastest) * (max(1, heartbeat.Seconds()/report.SmallCluster.Seconds()) - 1))
+	return time.Duration(float64(fastest) * (max(1, heartbeat.Seconds()/protocol.PromptHeartbeat.Seconds()) - 1))
 }
 
 // fraction returns phase/2³² of d.

@@ -15,9 +15,9 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/agent/reporter"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/probe"
-	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 const (
@@ -47,7 +47,7 @@ func (f *fleetActor) startWrite(a *simulated, now time.Duration) {
 	status.Probes = f.statistics(a, now)
 	a.pacer.Write(now)
 	a.writing, a.turned = true, false
-	f.jobs <- writing{a, a.node.name, a.uid, status, a.pacer.Patience()}
+	f.jobs <- writing{a, a.node.name, a.uid, status, a.pacer.WriteTimeout()}
 }
 
 // write writes one report after the other, each as the agent of its node.
@@ -84,13 +84,13 @@ func (f *fleetActor) finishWrite(a *simulated, now time.Duration, err error) {
 }
 
 // survey is what an agent knows, in the form of the real one.
-func (f *fleetActor) survey(a *simulated) report.Survey {
+func (f *fleetActor) survey(a *simulated) reporter.Snapshot {
 	addresses := make([]netip.Addr, 0, len(a.targets))
-	var findings []report.Finding
-	find := func(address netip.Addr, cause report.Cause, ports []uint16) {
+	var findings []reporter.PairFinding
+	find := func(address netip.Addr, cause reporter.FailureCause, ports []uint16) {
 		if len(ports) > 0 {
-			findings = append(findings, report.Finding{
-				Cause: cause, Addresses: []netip.Addr{address}, Ports: nodeport.Of(ports...),
+			findings = append(findings, reporter.PairFinding{
+				FailureCause: cause, Addresses: []netip.Addr{address}, Ports: nodeport.Of(ports...),
 			})
 		}
 	}
@@ -98,7 +98,7 @@ func (f *fleetActor) survey(a *simulated) report.Survey {
 	for i := range a.targets {
 		t := &a.targets[i]
 		addresses = append(addresses, t.address)
-		find(t.address, report.Cause{}, portsOf(t.pending))
+		find(t.address, reporter.FailureCause{}, portsOf(t.pending))
 		var byClue [clues][]uint16
 		for slot := range t.failing.all() {
 			clue := f.clueTo(t, slot, understood.has(slot))
@@ -108,7 +108,7 @@ func (f *fleetActor) survey(a *simulated) report.Survey {
 			find(t.address, clue(c).cause(), ports)
 		}
 	}
-	return report.NewSurvey(addresses, f.served, nodeport.Set{}, findings)
+	return reporter.NewSnapshot(addresses, f.served, nodeport.Set{}, findings)
 }
 
 // understood returns the apps of which an agent gathers evidence.
@@ -164,12 +164,12 @@ func (f *fleetActor) clueTo(t *dialled, slot int, tried bool) clue {
 	return c
 }
 
-func (c clue) cause() report.Cause {
+func (c clue) cause() reporter.FailureCause {
 	result := probe.Result{Reason: probe.ConnectionRefused, Message: "connect: connection refused"}
 	if c&silentClue != 0 {
 		result = probe.Result{Reason: probe.Timeout, Message: "i/o timeout"}
 	}
-	cause := report.Cause{Result: result}
+	cause := reporter.FailureCause{Result: result}
 	if c&triedClue == 0 {
 		return cause
 	}
@@ -177,7 +177,7 @@ func (c clue) cause() report.Cause {
 	if c&appClue == 0 {
 		app, node = v1alpha1.EvidenceReached, string(result.Reason)
 	}
-	cause.Evidence = report.Evidence{ClusterIP: app, KubeProxy: node}
+	cause.Evidence = v1alpha1.Evidence{ClusterIP: app, KubeProxy: node}
 	if c&podClue != 0 {
 		cause.Evidence.Pod = app
 	}

@@ -1,4 +1,4 @@
-package report_test
+package reporter_test
 
 import (
 	"encoding/json"
@@ -14,10 +14,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/agent/reporter"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/probe"
 	"github.com/exposedapp/exposedapp/internal/protocol"
-	"github.com/exposedapp/exposedapp/internal/report"
 )
 
 // state is what is known of a pair.
@@ -53,11 +53,11 @@ type knowledge struct {
 	addresses []netip.Addr
 	apps      []app
 	states    map[netip.AddrPort]state
-	causes    map[netip.AddrPort]report.Cause
+	causes    map[netip.AddrPort]reporter.FailureCause
 }
 
-func known(addresses []netip.Addr, apps []app, is func(app, netip.Addr) (state, report.Cause)) knowledge {
-	k := knowledge{addresses, apps, map[netip.AddrPort]state{}, map[netip.AddrPort]report.Cause{}}
+func known(addresses []netip.Addr, apps []app, is func(app, netip.Addr) (state, reporter.FailureCause)) knowledge {
+	k := knowledge{addresses, apps, map[netip.AddrPort]state{}, map[netip.AddrPort]reporter.FailureCause{}}
 	for _, app := range apps {
 		for _, address := range addresses {
 			if app.dialledOn(address) {
@@ -69,10 +69,10 @@ func known(addresses []netip.Addr, apps []app, is func(app, netip.Addr) (state, 
 	return k
 }
 
-func (k knowledge) survey() report.Survey {
+func (k knowledge) snapshot() reporter.Snapshot {
 	type place struct {
 		address netip.Addr
-		cause   report.Cause
+		cause   reporter.FailureCause
 	}
 	ports := map[place][]uint16{}
 	for pair, state := range k.states {
@@ -81,10 +81,10 @@ func (k knowledge) survey() report.Survey {
 			ports[at] = append(ports[at], pair.Port())
 		}
 	}
-	var findings []report.Finding
+	var findings []reporter.PairFinding
 	for at, ports := range ports {
-		findings = append(findings, report.Finding{
-			Cause: at.cause, Addresses: []netip.Addr{at.address}, Ports: nodeport.Of(ports...),
+		findings = append(findings, reporter.PairFinding{
+			FailureCause: at.cause, Addresses: []netip.Addr{at.address}, Ports: nodeport.Of(ports...),
 		})
 	}
 	var ipv4, ipv6 []uint16
@@ -96,7 +96,7 @@ func (k knowledge) survey() report.Survey {
 			ipv6 = append(ipv6, app.port)
 		}
 	}
-	return report.NewSurvey(k.addresses, nodeport.Of(ipv4...), nodeport.Of(ipv6...), findings)
+	return reporter.NewSnapshot(k.addresses, nodeport.Of(ipv4...), nodeport.Of(ipv6...), findings)
 }
 
 func addresses(texts ...string) []netip.Addr {
@@ -107,16 +107,16 @@ func addresses(texts ...string) []netip.Addr {
 	return addresses
 }
 
-func refused() report.Cause {
-	return report.Cause{Result: probe.Result{Reason: probe.ConnectionRefused, Message: "connect: connection refused"}}
+func refused() reporter.FailureCause {
+	return reporter.FailureCause{Result: probe.Result{Reason: probe.ConnectionRefused, Message: "connect: connection refused"}}
 }
 
-func timedOut() report.Cause {
-	return report.Cause{Result: probe.Result{Reason: probe.Timeout, Message: "i/o timeout"}}
+func timedOut() reporter.FailureCause {
+	return reporter.FailureCause{Result: probe.Result{Reason: probe.Timeout, Message: "i/o timeout"}}
 }
 
-func translatedTo(pod string) report.Cause {
-	return report.Cause{Gap: report.Gap{
+func translatedTo(pod string) reporter.FailureCause {
+	return reporter.FailureCause{Gap: reporter.Gap{
 		Outcome: protocol.Translated, TranslatedTo: netip.MustParseAddrPort(pod),
 	}}
 }
@@ -127,7 +127,7 @@ func TestStatus(t *testing.T) {
 		name      string
 		addresses []netip.Addr
 		apps      []app
-		is        func(app, netip.Addr) (state, report.Cause)
+		is        func(app, netip.Addr) (state, reporter.FailureCause)
 		want      string
 	}{
 		{
@@ -143,14 +143,14 @@ func TestStatus(t *testing.T) {
 			name:      "all reached",
 			addresses: nodes,
 			apps:      onPorts(30002, 30000, 30001),
-			is:        func(app, netip.Addr) (state, report.Cause) { return reached, report.Cause{} },
+			is:        func(app, netip.Addr) (state, reporter.FailureCause) { return reached, reporter.FailureCause{} },
 			want:      `{"addresses":["10.0.0.1","10.0.0.2","10.0.0.3"],"nodePorts":"30000-30002"}`,
 		},
 		{
 			name:      "all pending",
 			addresses: nodes,
 			apps:      onPorts(30000, 30001),
-			is:        func(app, netip.Addr) (state, report.Cause) { return pending, report.Cause{} },
+			is:        func(app, netip.Addr) (state, reporter.FailureCause) { return pending, reporter.FailureCause{} },
 			want: `{"addresses":["10.0.0.1","10.0.0.2","10.0.0.3"],"nodePorts":"30000-30001",
 				"pending":[{"nodePorts":"30000-30001","addresses":["10.0.0.1","10.0.0.2","10.0.0.3"]}]}`,
 		},
@@ -158,16 +158,16 @@ func TestStatus(t *testing.T) {
 			name:      "a dead app, a dead node and a new app",
 			addresses: nodes,
 			apps:      onPorts(30000, 30001, 30002, 30003),
-			is: func(app app, address netip.Addr) (state, report.Cause) {
+			is: func(app app, address netip.Addr) (state, reporter.FailureCause) {
 				switch {
 				case app.port == 30003:
-					return pending, report.Cause{}
+					return pending, reporter.FailureCause{}
 				case address == nodes[2]:
 					return failing, timedOut()
 				case app.port == 30001:
 					return failing, refused()
 				default:
-					return reached, report.Cause{}
+					return reached, reporter.FailureCause{}
 				}
 			},
 			want: `{"addresses":["10.0.0.1","10.0.0.2","10.0.0.3"],"nodePorts":"30000-30003",
@@ -182,9 +182,9 @@ func TestStatus(t *testing.T) {
 			name:      "an app without IPv6, and evidence",
 			addresses: addresses("10.0.0.1", "fd00::1"),
 			apps:      onPorts(30000),
-			is: func(app, netip.Addr) (state, report.Cause) {
+			is: func(app, netip.Addr) (state, reporter.FailureCause) {
 				cause := refused()
-				cause.Evidence = report.Evidence{Pod: "Reached", KubeProxy: "Timeout"}
+				cause.Evidence = v1alpha1.Evidence{Pod: "Reached", KubeProxy: "Timeout"}
 				return failing, cause
 			},
 			want: `{"addresses":["10.0.0.1","fd00::1"],"nodePorts":"30000",
@@ -196,16 +196,16 @@ func TestStatus(t *testing.T) {
 			name:      "no word, for several reasons",
 			addresses: nodes,
 			apps:      onPorts(30000, 30001, 30002),
-			is: func(app app, address netip.Addr) (state, report.Cause) {
+			is: func(app app, address netip.Addr) (state, reporter.FailureCause) {
 				switch {
 				case address == nodes[2]:
-					return pending, report.Cause{Gap: report.Gap{Outcome: protocol.OwnHost}}
+					return pending, reporter.FailureCause{Gap: reporter.Gap{Outcome: protocol.OwnHost}}
 				case app.port == 30000:
 					return pending, translatedTo("10.1.0.7:9898")
 				case app.port == 30001:
 					return pending, translatedTo(fmt.Sprintf("[fd00::%x]:9898", address.As4()[3]))
 				default:
-					return pending, report.Cause{}
+					return pending, reporter.FailureCause{}
 				}
 			},
 			want: `{"addresses":["10.0.0.1","10.0.0.2","10.0.0.3"],"nodePorts":"30000-30002",
@@ -228,7 +228,7 @@ func TestStatus(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			g := NewWithT(t)
-			status := known(tc.addresses, tc.apps, tc.is).survey().Status()
+			status := known(tc.addresses, tc.apps, tc.is).snapshot().Status()
 			text, err := json.Marshal(status)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(text).To(MatchJSON(tc.want))
@@ -254,17 +254,17 @@ func TestStatusOfDeadNodeFits(t *testing.T) {
 		ports = append(ports, port)
 	}
 	nodes := addresses("10.0.0.1", "10.0.0.2", "10.0.0.3")
-	k := known(nodes, onPorts(ports...), func(_ app, address netip.Addr) (state, report.Cause) {
+	k := known(nodes, onPorts(ports...), func(_ app, address netip.Addr) (state, reporter.FailureCause) {
 		switch address {
 		case nodes[0]:
 			return failing, refused()
 		case nodes[1]:
 			return failing, timedOut()
 		default:
-			return reached, report.Cause{}
+			return reached, reporter.FailureCause{}
 		}
 	})
-	status := k.survey().Status()
+	status := k.snapshot().Status()
 	g.Expect(status.Pending).To(BeEmpty())
 	g.Expect(status.Failures).To(HaveLen(2))
 	g.Expect(status.Failures[0].NodePorts).To(Equal("30000-31198"))
@@ -283,15 +283,15 @@ func TestEvidenceGivesWay(t *testing.T) {
 	for i := range 20 {
 		nodes = append(nodes, netip.MustParseAddr(fmt.Sprintf("10.0.0.%d", i+1)))
 	}
-	without := known(nodes, onPorts(ports...), func(app, netip.Addr) (state, report.Cause) { return failing, timedOut() })
-	with := known(nodes, onPorts(ports...), func(app app, _ netip.Addr) (state, report.Cause) {
+	without := known(nodes, onPorts(ports...), func(app, netip.Addr) (state, reporter.FailureCause) { return failing, timedOut() })
+	with := known(nodes, onPorts(ports...), func(app app, _ netip.Addr) (state, reporter.FailureCause) {
 		cause := timedOut()
 		cause.Evidence.Pod = fmt.Sprint("Reason", app.port)
 		return failing, cause
 	})
-	g.Expect(with.survey().Failures).To(HaveLen(len(ports)))
-	g.Expect(with.survey().Status()).To(Equal(without.survey().Status()), "as if there was none")
-	g.Expect(with.survey().Status().Failures).To(HaveLen(1))
+	g.Expect(with.snapshot().Failures).To(HaveLen(len(ports)))
+	g.Expect(with.snapshot().Status()).To(Equal(without.snapshot().Status()), "as if there was none")
+	g.Expect(with.snapshot().Status().Failures).To(HaveLen(1))
 }
 
 // TestDetoursGiveWay: with more apps behind a socket load balancer than a report can
@@ -303,7 +303,7 @@ func TestDetoursGiveWay(t *testing.T) {
 		ports = append(ports, port)
 	}
 	nodes := addresses("10.0.0.1", "10.0.0.2", "10.0.0.3")
-	k := known(nodes, onPorts(ports...), func(app app, address netip.Addr) (state, report.Cause) {
+	k := known(nodes, onPorts(ports...), func(app app, address netip.Addr) (state, reporter.FailureCause) {
 		if app.port == 30007 {
 			cause := timedOut()
 			cause.Evidence.Pod = v1alpha1.EvidenceReached
@@ -311,7 +311,7 @@ func TestDetoursGiveWay(t *testing.T) {
 		}
 		return pending, translatedTo(fmt.Sprintf("10.1.%d.%d:9898", app.port%200, address.As4()[3]))
 	})
-	status := k.survey().Status()
+	status := k.snapshot().Status()
 	g.Expect(status.Pending).To(Equal([]v1alpha1.PendingProbes{{
 		Reason: v1alpha1.ReasonTranslatedAtSource, NodePorts: "30000-30006,30008-30399",
 		Addresses: []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"},
@@ -334,9 +334,9 @@ func FuzzStatus(f *testing.F) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		k := randomKnowledge(random, int(apps)%2769, int(ipv4)%33, int(ipv6)%33, float64(trouble)/255)
 
-		status := k.survey().Status()
+		status := k.snapshot().Status()
 		g := NewWithT(t)
-		g.Expect(k.survey().Status()).To(Equal(status), "the order must not vary")
+		g.Expect(k.snapshot().Status()).To(Equal(status), "the order must not vary")
 		g.Expect(k.mistakes(status)).To(BeEmpty())
 		g.Expect(len(status.Addresses)).To(BeNumerically("<=", 64))
 		g.Expect(len(status.Failures)).To(BeNumerically("<=", 128))
@@ -397,7 +397,7 @@ func randomKnowledge(random *rand.Rand, apps, ipv4, ipv6 int, trouble float64) k
 		results = append(results, probe.Result{Reason: probe.HTTPStatus, Message: fmt.Sprint("HTTP ", 400+code)})
 	}
 	words := []string{"", v1alpha1.EvidenceReached, v1alpha1.ReasonConnectionRefused, v1alpha1.ReasonTimeout}
-	gaps := []report.Gap{{}, {Outcome: protocol.OwnHost}, {Outcome: protocol.Translated}}
+	gaps := []reporter.Gap{{}, {Outcome: protocol.OwnHost}, {Outcome: protocol.Translated}}
 	for pod := range 10 {
 		gaps = append(gaps, translatedTo(fmt.Sprintf("10.1.0.%d:9898", pod)).Gap)
 	}
@@ -408,16 +408,16 @@ func randomKnowledge(random *rand.Rand, apps, ipv4, ipv6 int, trouble float64) k
 	for _, node := range nodes {
 		hosts[node] = random.Float64() < trouble/3
 	}
-	return known(nodes, exposed, func(app app, node netip.Addr) (state, report.Cause) {
+	return known(nodes, exposed, func(app app, node netip.Addr) (state, reporter.FailureCause) {
 		if !ports[app.port] && !hosts[node] && random.Float64() >= trouble/3 {
-			return reached, report.Cause{}
+			return reached, reporter.FailureCause{}
 		}
-		cause := report.Cause{Result: results[random.IntN(len(results))]}
+		cause := reporter.FailureCause{Result: results[random.IntN(len(results))]}
 		if cause.Result.Reached() {
 			cause.Gap = gaps[random.IntN(len(gaps))]
 			return pending, cause
 		}
-		cause.Evidence = report.Evidence{Pod: words[random.IntN(4)], KubeProxy: words[random.IntN(4)]}
+		cause.Evidence = v1alpha1.Evidence{Pod: words[random.IntN(4)], KubeProxy: words[random.IntN(4)]}
 		return failing, cause
 	})
 }
@@ -505,15 +505,15 @@ func BenchmarkStatus(b *testing.B) {
 	for i := range 9 {
 		nodes = append(nodes, netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}))
 	}
-	k := known(nodes, onPorts(ports...), func(_ app, address netip.Addr) (state, report.Cause) {
+	k := known(nodes, onPorts(ports...), func(_ app, address netip.Addr) (state, reporter.FailureCause) {
 		if address == nodes[0] {
 			return failing, timedOut()
 		}
-		return reached, report.Cause{}
+		return reached, reporter.FailureCause{}
 	})
 	b.ReportAllocs()
 	for b.Loop() {
-		k.survey().Status()
+		k.snapshot().Status()
 	}
 }
 

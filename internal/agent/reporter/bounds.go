@@ -1,4 +1,4 @@
-package report
+package reporter
 
 import (
 	"encoding/json"
@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// maxBytes bounds the JSON of a report, which leaves 2 kB for what else there is
-	// in its object: metadata, targets, and a request to look again.
+	// maxBytes bounds the JSON of a report, which leaves 2 kB for the rest of its
+	// object: metadata, targets, and a recheck.
 	maxBytes = 8_000
 
-	// frame is what the JSON of a report takes beside addresses, node ports and
+	// frame is the size of the JSON of a report without addresses, node ports and
 	// findings: the generation, the round, the time, the resourceVersion, and the
 	// counts of the probes.
 	frame = 1150
@@ -30,18 +30,17 @@ const (
 	finest = 64
 )
 
-// Status returns the survey in the form of the API and within its bounds.
+// Status returns the snapshot in the form of the API and within its bounds.
 //
-// It says all that is known if that fits. If not, it leaves out first where dials
-// ended that were translated, and then the evidence. Then ports that are pending on most
-// addresses are on all: what is known of an app here and there takes the most room, and
-// says the least. After that, ports that are not dialled no longer interrupt a range, which
-// changes nothing for those that are. If that does not fit either, the failures
-// of the fewest pairs become pending, and pending entries as coarse as they must.
-// A reached pair may thus become pending, and a failing one be named as pending
-// too; but nothing ever becomes reached. The reason of what is pending is told of
-// nothing that is pending for another.
-func (s Survey) Status() v1alpha1.NodeReachabilityStatus {
+// A snapshot that fits is encoded whole. One that does not loses, in this order:
+// where translated dials ended; the evidence; on most-pending ports, the difference
+// between addresses, so that such a port is pending on all; the gaps in ranges at ports
+// that are not dialled, which changes nothing for those that are. If that does not fit
+// either, the failures of the fewest pairs become pending, and pending entries as
+// coarse as they must. A reached pair may thus become pending, and a failing one may be
+// listed as pending too; but nothing ever becomes reached. Pairs that are pending for
+// one reason are never listed with another.
+func (s Snapshot) Status() v1alpha1.NodeReachabilityStatus {
 	if status := s.render(s.Failures, s.Pending); fits(status) {
 		return status
 	}
@@ -62,10 +61,10 @@ func (s Survey) Status() v1alpha1.NodeReachabilityStatus {
 		return status
 	}
 	s = s.truncated()
-	rest := []Finding{s.everything()}
+	rest := []PairFinding{s.everything()}
 	// Half of the room is left for pending entries to be fine: the coarser they
 	// are, the more reached pairs they cover.
-	failures, dropped := keep(failures, (maxBytes-frame-size(s.render([]Finding{{}}, rest)))/2)
+	failures, dropped := keep(failures, (maxBytes-frame-size(s.render([]PairFinding{{}}, rest)))/2)
 	pending = append(pending, dropped...)
 	for ranges := finest; ranges > 0; ranges /= 2 {
 		if status := s.render(failures, coarsened(pending, ranges)); fits(status) {
@@ -75,8 +74,8 @@ func (s Survey) Status() v1alpha1.NodeReachabilityStatus {
 	return s.render(failures, rest)
 }
 
-// render says what is known in the form of the API.
-func (s Survey) render(failures, pending []Finding) v1alpha1.NodeReachabilityStatus {
+// render encodes the snapshot in the form of the API.
+func (s Snapshot) render(failures, pending []PairFinding) v1alpha1.NodeReachabilityStatus {
 	report := protocol.Report{Addresses: s.Addresses, NodePorts: s.dialled(s.Addresses)}
 	for _, f := range failures {
 		report.Failures = append(report.Failures, f.failure())
@@ -87,14 +86,14 @@ func (s Survey) render(failures, pending []Finding) v1alpha1.NodeReachabilitySta
 	return report.Encode()
 }
 
-func (f Finding) failure() protocol.Exception {
+func (f PairFinding) failure() protocol.Exception {
 	return protocol.Exception{
 		Outcome: protocol.Failed, Reason: string(f.Result.Reason), Message: f.Result.Message,
-		Evidence: v1alpha1.Evidence(f.Evidence), NodePorts: f.Ports, Addresses: f.Addresses,
+		Evidence: f.Evidence, NodePorts: f.Ports, Addresses: f.Addresses,
 	}
 }
 
-func (f Finding) gap() protocol.Exception {
+func (f PairFinding) gap() protocol.Exception {
 	pending := protocol.Exception{Outcome: f.Gap.Outcome, NodePorts: f.Ports, Addresses: f.Addresses}
 	if f.Gap.TranslatedTo.IsValid() {
 		pending.Message = f.Gap.TranslatedTo.String()
@@ -102,48 +101,48 @@ func (f Finding) gap() protocol.Exception {
 	return pending
 }
 
-// withoutEvidence returns the survey with failures that differ in nothing but
+// withoutEvidence returns the snapshot with failures that differ in nothing but
 // evidence as one.
-func (s Survey) withoutEvidence() Survey {
-	s.Failures = united(s.Failures, func(c Cause) Cause { return Cause{Result: c.Result} })
+func (s Snapshot) withoutEvidence() Snapshot {
+	s.Failures = united(s.Failures, func(c FailureCause) FailureCause { return FailureCause{Result: c.Result} })
 	return s
 }
 
-// withoutDetours returns the survey with pending pairs that differ in nothing but
+// withoutDetours returns the snapshot with pending pairs that differ in nothing but
 // where their dials ended as one.
-func (s Survey) withoutDetours() Survey {
-	s.Pending = united(s.Pending, func(c Cause) Cause { return Cause{Gap: Gap{Outcome: c.Gap.Outcome}} })
+func (s Snapshot) withoutDetours() Snapshot {
+	s.Pending = united(s.Pending, func(c FailureCause) FailureCause { return FailureCause{Gap: Gap{Outcome: c.Gap.Outcome}} })
 	return s
 }
 
 // united returns findings with less in their causes, and those as one that are the
 // same then.
-func united(findings []Finding, less func(Cause) Cause) []Finding {
-	type place struct {
-		cause   Cause
+func united(findings []PairFinding, less func(FailureCause) FailureCause) []PairFinding {
+	type pairCause struct {
+		cause   FailureCause
 		address netip.Addr
 	}
-	ports := map[place]nodeport.Set{}
+	ports := map[pairCause]nodeport.Set{}
 	for _, f := range findings {
 		for _, address := range f.Addresses {
-			at := place{less(f.Cause), address}
+			at := pairCause{less(f.FailureCause), address}
 			ports[at] = ports[at].Union(f.Ports)
 		}
 	}
-	var fewer []Finding
+	var fewer []PairFinding
 	for at, set := range ports {
-		fewer = append(fewer, Finding{at.cause, []netip.Addr{at.address}, set})
+		fewer = append(fewer, PairFinding{at.cause, []netip.Addr{at.address}, set})
 	}
 	return merge(fewer)
 }
 
-// withoutRemnants returns the survey with the ports that are pending on more than half
+// withoutRemnants returns the snapshot with the ports that are pending on more than half
 // of the addresses pending on all.
-func (s Survey) withoutRemnants() Survey {
+func (s Snapshot) withoutRemnants() Snapshot {
 	on := map[uint16]int{}
 	for _, f := range s.Pending {
 		if f.Gap.Outcome != protocol.Silent {
-			// Why there is no word is told.
+			// The report says why there is no result.
 			continue
 		}
 		for port := range f.Ports.All() {
@@ -160,7 +159,7 @@ func (s Survey) withoutRemnants() Survey {
 	if ports.IsEmpty() {
 		return s
 	}
-	without := func(findings []Finding) (left []Finding) {
+	without := func(findings []PairFinding) (left []PairFinding) {
 		for _, f := range findings {
 			if f.Ports = f.Ports.Minus(ports); !f.Ports.IsEmpty() {
 				left = append(left, f)
@@ -169,7 +168,7 @@ func (s Survey) withoutRemnants() Survey {
 		return left
 	}
 	s.Failures = merge(without(s.Failures))
-	s.Pending = append(merge(without(s.Pending)), Finding{Addresses: s.Addresses, Ports: ports})
+	s.Pending = append(merge(without(s.Pending)), PairFinding{Addresses: s.Addresses, Ports: ports})
 	return s
 }
 
@@ -187,7 +186,7 @@ func size(part any) int {
 
 // filled returns findings with ranges that run across ports that are not
 // dialled.
-func (s Survey) filled(findings []Finding) []Finding {
+func (s Snapshot) filled(findings []PairFinding) []PairFinding {
 	filled := slices.Clone(findings)
 	for i, f := range filled {
 		filled[i].Ports = f.Ports.Fill(s.dialled(f.Addresses))
@@ -195,13 +194,13 @@ func (s Survey) filled(findings []Finding) []Finding {
 	return filled
 }
 
-// truncated returns the survey without the highest ports, if there are so many
+// truncated returns the snapshot without the highest ports, if there are so many
 // ranges of them that even a report without findings would not fit. It is then
 // silent about those ports.
-func (s Survey) truncated() Survey {
+func (s Snapshot) truncated() Snapshot {
 	ports := s.dialled(s.Addresses)
 	text := ports.String()
-	room := maxBytes - frame - size(s.render(nil, []Finding{s.everything()})) + len(text)
+	room := maxBytes - frame - size(s.render(nil, []PairFinding{s.everything()})) + len(text)
 	if len(text) <= room {
 		return s
 	}
@@ -213,13 +212,13 @@ func (s Survey) truncated() Survey {
 }
 
 // everything is the shortest finding that covers all pairs.
-func (s Survey) everything() Finding {
-	return Finding{Addresses: s.Addresses, Ports: s.dialled(s.Addresses).Coarsen(1)}
+func (s Snapshot) everything() PairFinding {
+	return PairFinding{Addresses: s.Addresses, Ports: s.dialled(s.Addresses).Coarsen(1)}
 }
 
 // keep parts the failures into those that fit into room bytes, in their order,
 // and the rest, which it makes pending. Failures of many pairs go first.
-func keep(failures []Finding, room int) (kept, dropped []Finding) {
+func keep(failures []PairFinding, room int) (kept, dropped []PairFinding) {
 	byWeight := make([]int, len(failures))
 	for i := range byWeight {
 		byWeight[i] = i
@@ -238,30 +237,30 @@ func keep(failures []Finding, room int) (kept, dropped []Finding) {
 		if keeps[i] {
 			kept = append(kept, f)
 		} else {
-			dropped = append(dropped, Finding{Addresses: f.Addresses, Ports: f.Ports})
+			dropped = append(dropped, PairFinding{Addresses: f.Addresses, Ports: f.Ports})
 		}
 	}
 	return kept, dropped
 }
 
 // weight returns the number of pairs of a finding.
-func (f Finding) weight() int {
+func (f PairFinding) weight() int {
 	return f.Ports.Len() * len(f.Addresses)
 }
 
 // coarsened returns pending findings that cover those given, in at most ranges
 // ranges per address. They have no reason: they cover pairs that are pending for
 // others, or not at all.
-func coarsened(pending []Finding, ranges int) []Finding {
+func coarsened(pending []PairFinding, ranges int) []PairFinding {
 	ports := map[netip.Addr]nodeport.Set{}
 	for _, f := range pending {
 		for _, address := range f.Addresses {
 			ports[address] = ports[address].Union(f.Ports)
 		}
 	}
-	var findings []Finding
+	var findings []PairFinding
 	for address, set := range ports {
-		findings = append(findings, Finding{Addresses: []netip.Addr{address}, Ports: set.Coarsen(ranges)})
+		findings = append(findings, PairFinding{Addresses: []netip.Addr{address}, Ports: set.Coarsen(ranges)})
 	}
 	return merge(findings)
 }

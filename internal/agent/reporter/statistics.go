@@ -1,4 +1,4 @@
-package agent
+package reporter
 
 import (
 	"slices"
@@ -15,18 +15,10 @@ import (
 // their reason.
 const resultReached = "Reached"
 
-// latencyBounds are the upper bounds of the latency histogram, in milliseconds:
-// about two per decade where a cluster's own network answers, one of them the
-// delay after which a second probe starts, and one between there and the longest
-// timeout of 60 s.
-func latencyBounds() []int32 {
-	return []int32{1, 3, 10, 30, 100, 300, 1000, 10_000}
-}
-
-// statistics counts probes. They are the whole agent's, not a pair's, so that
-// their size does not depend on that of the cluster, and they go out with the
-// reports that are written anyway.
-type statistics struct {
+// Statistics counts the probes of the whole agent. They are not kept per pair, so that
+// their size does not depend on that of the cluster, and they are part of the reports
+// that are written anyway.
+type Statistics struct {
 	started metav1.Time
 	results map[string]int64
 	bounds  []int32
@@ -34,9 +26,13 @@ type statistics struct {
 	sum     time.Duration
 }
 
-func newStatistics(started time.Time) statistics {
-	bounds := latencyBounds()
-	return statistics{
+// NewStatistics returns the counts of an agent that just started.
+func NewStatistics(started time.Time) Statistics {
+	// In milliseconds: about two per decade where a cluster's own network answers, one of
+	// them the delay after which a second probe starts, and one between there and the
+	// longest timeout of 60 s.
+	bounds := []int32{1, 3, 10, 30, 100, 300, 1000, 10_000}
+	return Statistics{
 		started: metav1.NewTime(started),
 		results: map[string]int64{},
 		bounds:  bounds,
@@ -44,8 +40,8 @@ func newStatistics(started time.Time) statistics {
 	}
 }
 
-// count counts a probe that took as long as took.
-func (s *statistics) count(result probe.Result, took time.Duration) {
+// Count counts a probe that took as long as took.
+func (s *Statistics) Count(result probe.Result, took time.Duration) {
 	if !result.Reached() {
 		s.results[string(result.Reason)]++
 		return
@@ -61,8 +57,8 @@ func (s *statistics) count(result probe.Result, took time.Duration) {
 	s.buckets[bucket]++
 }
 
-// status returns the counts in the form of the API.
-func (s *statistics) status() *v1alpha1.ProbeStatistics {
+// Status returns the counts in the form of the API.
+func (s *Statistics) Status() *v1alpha1.ProbeStatistics {
 	status := &v1alpha1.ProbeStatistics{StartTime: s.started}
 	for result, count := range s.results {
 		status.Results = append(status.Results, v1alpha1.ProbeCount{Result: result, Count: count})

@@ -1,66 +1,61 @@
-// Package report turns what an agent knows into its report, the status of a
-// NodeReachability, and says when to write it. A Survey says what is known of
-// every pair of an address and a node port; its Status says so within the bounds
-// of a report, and Configuration is what is applied; a Pacer says when.
+// Package reporter turns what an agent knows into its report, the status of a
+// NodeReachability, and decides when to write it. A Snapshot holds what is known of
+// every pair of an address and a node port; its Status encodes that within the bounds
+// of a report; a Pacer decides when to write; Statistics counts probes.
 //
 // All of them are plain values: the package makes no call and reads no clock.
-package report
+package reporter
 
 import (
 	"cmp"
 	"net/netip"
 	"slices"
 
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/probe"
 	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
-// Finding is something known of each of Ports on each of Addresses, which are
-// ascending: that it fails with Result, or, for the zero Result, that it is
-// pending.
-type Finding struct {
-	Cause
+// PairFinding says of each of Ports on each of Addresses, which are ascending, that
+// the pair fails with Result, or, for the zero Result, that it is pending.
+type PairFinding struct {
+	FailureCause
 	Addresses []netip.Addr
 	Ports     nodeport.Set
 }
 
-// Cause is how a pair fails, and what is known of other ways; or why it is pending.
-type Cause struct {
+// FailureCause is how a pair fails, and what other paths to the app do; or why it is
+// pending.
+type FailureCause struct {
 	Result   probe.Result
-	Evidence Evidence
+	Evidence v1alpha1.Evidence
 	Gap      Gap
 }
 
-// Gap is why a pair is pending. It is zero where there is no result yet.
+// Gap is why a pair is pending. It is zero if there is no result yet.
 type Gap struct {
 	Outcome      protocol.Outcome
 	TranslatedTo netip.AddrPort
 }
 
-// Evidence is what is known of the other ways to an app whose node port does not
-// answer, in the words of v1alpha1.Evidence.
-type Evidence struct {
-	Pod, ClusterIP, KubeProxy string
-}
-
-// Survey is what is known of all pairs. A pair of Addresses and of the ports
-// dialled in its family that no Finding names is reached.
-type Survey struct {
+// Snapshot is what is known of all pairs. A pair of Addresses and of the ports
+// dialled in its family that no PairFinding names is reached.
+type Snapshot struct {
 	Addresses  []netip.Addr
 	IPv4, IPv6 nodeport.Set
-	Failures   []Finding
-	Pending    []Finding
+	Failures   []PairFinding
+	Pending    []PairFinding
 }
 
-// NewSurvey sums up findings, of which no two may name the same pair.
-func NewSurvey(addresses []netip.Addr, ipv4, ipv6 nodeport.Set, findings []Finding) Survey {
+// NewSnapshot sums up findings, of which no two may name the same pair.
+func NewSnapshot(addresses []netip.Addr, ipv4, ipv6 nodeport.Set, findings []PairFinding) Snapshot {
 	findings = merge(findings)
-	proven := slices.IndexFunc(findings, func(f Finding) bool { return !f.Result.Reached() })
+	proven := slices.IndexFunc(findings, func(f PairFinding) bool { return !f.Result.Reached() })
 	if proven < 0 {
 		proven = len(findings)
 	}
-	return Survey{
+	return Snapshot{
 		Addresses: addresses,
 		IPv4:      ipv4,
 		IPv6:      ipv6,
@@ -70,7 +65,7 @@ func NewSurvey(addresses []netip.Addr, ipv4, ipv6 nodeport.Set, findings []Findi
 }
 
 // dialled returns the ports that are dialled on at least one of addresses.
-func (s Survey) dialled(addresses []netip.Addr) nodeport.Set {
+func (s Snapshot) dialled(addresses []netip.Addr) nodeport.Set {
 	var ports nodeport.Set
 	if slices.ContainsFunc(addresses, netip.Addr.Is4) {
 		ports = ports.Union(s.IPv4)
@@ -83,8 +78,8 @@ func (s Survey) dialled(addresses []netip.Addr) nodeport.Set {
 
 // merge makes one finding of those that say the same of the same ports, and puts
 // all into order: the pending first, then by reason and message.
-func merge(findings []Finding) []Finding {
-	slices.SortFunc(findings, func(a, b Finding) int {
+func merge(findings []PairFinding) []PairFinding {
+	slices.SortFunc(findings, func(a, b PairFinding) int {
 		return cmp.Or(
 			cmp.Compare(a.Result.Reason, b.Result.Reason),
 			cmp.Compare(a.Result.Message, b.Result.Message),
@@ -97,13 +92,13 @@ func merge(findings []Finding) []Finding {
 		)
 	})
 	type kind struct {
-		Cause
+		FailureCause
 		ports string
 	}
-	var merged []Finding
+	var merged []PairFinding
 	seen := map[kind]int{}
 	for _, f := range findings {
-		k := kind{f.Cause, f.Ports.String()}
+		k := kind{f.FailureCause, f.Ports.String()}
 		if i, ok := seen[k]; ok {
 			merged[i].Addresses = append(merged[i].Addresses, f.Addresses...)
 			continue

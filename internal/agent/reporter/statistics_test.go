@@ -1,4 +1,4 @@
-package agent
+package reporter
 
 import (
 	"encoding/json"
@@ -15,20 +15,20 @@ import (
 func TestStatistics(t *testing.T) {
 	g := NewWithT(t)
 	started := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
-	s := newStatistics(started)
-	g.Expect(s.status().Results).To(BeEmpty())
-	g.Expect(s.status().Latency).To(BeNil())
+	s := NewStatistics(started)
+	g.Expect(s.Status().Results).To(BeEmpty())
+	g.Expect(s.Status().Latency).To(BeNil())
 
 	for _, took := range []time.Duration{
 		300 * time.Microsecond, time.Millisecond, time.Millisecond + 1, 299 * time.Millisecond, time.Minute,
 	} {
-		s.count(probe.Result{}, took)
+		s.Count(probe.Result{}, took)
 	}
-	s.count(probe.Result{Reason: probe.Timeout, Message: "i/o timeout"}, 2*time.Second)
-	s.count(probe.Result{Reason: probe.HTTPStatus, Message: "HTTP 500"}, time.Millisecond)
-	s.count(probe.Result{Reason: probe.HTTPStatus, Message: "HTTP 502"}, time.Millisecond)
+	s.Count(probe.Result{Reason: probe.Timeout, Message: "i/o timeout"}, 2*time.Second)
+	s.Count(probe.Result{Reason: probe.HTTPStatus, Message: "HTTP 500"}, time.Millisecond)
+	s.Count(probe.Result{Reason: probe.HTTPStatus, Message: "HTTP 502"}, time.Millisecond)
 
-	status := s.status()
+	status := s.Status()
 	g.Expect(status.StartTime.Time).To(Equal(started))
 	g.Expect(status.Results).To(Equal([]v1alpha1.ProbeCount{
 		{Result: "HTTPStatus", Count: 2}, {Result: "Reached", Count: 5}, {Result: "Timeout", Count: 1},
@@ -39,7 +39,7 @@ func TestStatistics(t *testing.T) {
 		SumMicroseconds:    60_301_300,
 	}))
 
-	s.count(probe.Result{}, time.Millisecond)
+	s.Count(probe.Result{}, time.Millisecond)
 	g.Expect(status.Latency.Counts[0]).To(BeEquivalentTo(2), "a report is being written while probes go on")
 }
 
@@ -48,7 +48,7 @@ func TestStatistics(t *testing.T) {
 // report keeps for them.
 func TestStatisticsAreCompact(t *testing.T) {
 	g := NewWithT(t)
-	week := newStatistics(time.Now())
+	week := NewStatistics(time.Now())
 	week.results["Reached"] = 7 * 24 * 3600 * budget.PerAgent
 	week.buckets[0] = week.results["Reached"]
 	week.sum = 7 * 24 * time.Hour
@@ -56,10 +56,10 @@ func TestStatisticsAreCompact(t *testing.T) {
 		week.results[string(reason)] = 1_000_000
 	}
 	for _, compact := range []struct {
-		statistics *statistics
+		statistics *Statistics
 		bytes      int
 	}{{&week, 500}, {crowdedStatistics(), 700}} {
-		text, err := json.Marshal(compact.statistics.status())
+		text, err := json.Marshal(compact.statistics.Status())
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(len(text)).To(BeNumerically("<=", compact.bytes))
 	}
@@ -67,9 +67,9 @@ func TestStatisticsAreCompact(t *testing.T) {
 
 // crowdedStatistics are about as long as they get: every result there is, and
 // more of each than an agent probes in 60 years.
-func crowdedStatistics() *statistics {
+func crowdedStatistics() *Statistics {
 	const many = 999_999_999_999
-	s := newStatistics(time.Now())
+	s := NewStatistics(time.Now())
 	for _, reason := range []probe.Reason{
 		resultReached, probe.ConnectionRefused, probe.ConnectionReset, probe.Timeout, probe.NoRoute,
 		probe.HTTPStatus, probe.ProtocolError, probe.NotDialled,
@@ -81,24 +81,4 @@ func crowdedStatistics() *statistics {
 	}
 	s.sum = 1<<63 - 1
 	return &s
-}
-
-// TestReportCountsProbes: in a minute, one address answers after 20 ms and
-// another stays silent.
-func TestReportCountsProbes(t *testing.T) {
-	inBubble(t, func(_ *testing.T, b *bubble) {
-		b.make("10.0.0.1:30000", behaviour{after: 20 * time.Millisecond})
-		b.make("10.0.0.2:30000", behaviour{after: time.Hour})
-		b.assign(1, smallCluster, "10.0.0.1", "10.0.0.2")
-		b.list("7", onPorts(30000)...)
-		b.wait(time.Minute)
-		probes := b.last().Probes
-		b.g.Expect(probes.Results).To(HaveLen(2))
-		answered := probes.Results[0]
-		b.g.Expect(answered).To(Equal(v1alpha1.ProbeCount{Result: "Reached", Count: answered.Count}))
-		b.g.Expect(answered.Count).To(BeNumerically(">=", 9))
-		b.g.Expect(probes.Results[1].Result).To(Equal("Timeout"))
-		b.g.Expect(probes.Latency.Counts).To(Equal([]int64{0, 0, 0, answered.Count, 0, 0, 0, 0, 0}))
-		b.g.Expect(probes.Latency.SumMicroseconds).To(Equal(20_000 * answered.Count))
-	})
 }
