@@ -3,11 +3,11 @@ package agent
 import (
 	"net/netip"
 	"slices"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/agent/schedule"
 	"github.com/exposedapp/exposedapp/internal/probe"
 	"github.com/exposedapp/exposedapp/internal/protocol"
 )
@@ -20,17 +20,7 @@ const maxAddresses = 128
 type assignment struct {
 	uid        types.UID
 	generation int64
-	heartbeat  time.Duration
-	// size is that of the cluster, in nodes.
-	size int
-
-	// addresses are ascending and unique, and own are those of the node itself.
-	addresses []netip.Addr
-	own       []netip.Addr
-
-	// turns are this node's turns in the periods of the addresses, as fractions
-	// of 2³².
-	turns map[netip.Addr]uint32
+	schedule.Assignment
 
 	// recheck is what to probe out of turn, unless unreadable says why it cannot
 	// be read.
@@ -45,9 +35,11 @@ func assignmentOf(reachability *v1alpha1.NodeReachability) assignment {
 	a := assignment{
 		uid:        reachability.UID,
 		generation: reachability.Generation,
-		heartbeat:  protocol.Heartbeat(reachability.Spec.HeartbeatSeconds),
-		size:       int(max(1, reachability.Spec.ClusterSize)),
-		turns:      map[netip.Addr]uint32{},
+		Assignment: schedule.Assignment{
+			Heartbeat: protocol.Heartbeat(reachability.Spec.HeartbeatSeconds),
+			Size:      int(max(1, reachability.Spec.ClusterSize)),
+			Turns:     map[netip.Addr]uint32{},
+		},
 	}
 	a.recheck, a.unreadable = protocol.DecodeRecheck(reachability.Spec.Recheck)
 	for _, target := range reachability.Spec.Targets {
@@ -58,16 +50,16 @@ func assignmentOf(reachability *v1alpha1.NodeReachability) assignment {
 				a.refused = append(a.refused, text)
 				continue
 			}
-			a.addresses = append(a.addresses, address)
-			a.turns[address] = turnOf(target.Turn, len(reachability.Spec.Targets)-1)
+			a.Addresses = append(a.Addresses, address)
+			a.Turns[address] = turnOf(target.Turn, len(reachability.Spec.Targets)-1)
 			if target.Node == reachability.Name {
-				a.own = append(a.own, address)
+				a.Own = append(a.Own, address)
 			}
 		}
 	}
-	slices.SortFunc(a.addresses, netip.Addr.Compare)
-	a.addresses = slices.Compact(a.addresses)
-	a.addresses = a.addresses[:min(len(a.addresses), maxAddresses)]
+	slices.SortFunc(a.Addresses, netip.Addr.Compare)
+	a.Addresses = slices.Compact(a.Addresses)
+	a.Addresses = a.Addresses[:min(len(a.Addresses), maxAddresses)]
 	return a
 }
 

@@ -32,18 +32,18 @@ func TestAssignmentOf(t *testing.T) {
 		},
 	})
 	g.Expect(a.generation).To(BeEquivalentTo(3))
-	g.Expect(a.heartbeat).To(Equal(30 * time.Second))
-	g.Expect(a.addresses).To(Equal(addresses("10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::2")))
+	g.Expect(a.Heartbeat).To(Equal(30 * time.Second))
+	g.Expect(a.Addresses).To(Equal(addresses("10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::2")))
 	g.Expect(a.refused).To(HaveLen(13))
-	g.Expect(a.size).To(Equal(20))
+	g.Expect(a.Size).To(Equal(20))
 	fifth := float64(1<<32) / 5
-	g.Expect(a.turns).To(HaveKeyWithValue(netip.MustParseAddr("10.0.0.2"), BeNumerically("~", fifth, 1)), "of the period")
-	g.Expect(a.turns).To(HaveKeyWithValue(netip.MustParseAddr("10.0.0.1"), BeNumerically("~", 4*fifth, 1)))
+	g.Expect(a.Turns).To(HaveKeyWithValue(netip.MustParseAddr("10.0.0.2"), BeNumerically("~", fifth, 1)), "of the period")
+	g.Expect(a.Turns).To(HaveKeyWithValue(netip.MustParseAddr("10.0.0.1"), BeNumerically("~", 4*fifth, 1)))
 }
 
 func TestAssignmentOfDefaults(t *testing.T) {
 	g := NewWithT(t)
 	a := assignmentOf(&v1alpha1.NodeReachability{})
-	g.Expect(a.heartbeat).To(Equal(10 * time.Second))
-	g.Expect(a.addresses).To(BeEmpty())
+	g.Expect(a.Heartbeat).To(Equal(10 * time.Second))
+	g.Expect(a.Addresses).To(BeEmpty())
 }

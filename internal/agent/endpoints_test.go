@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/exposedapp/exposedapp/internal/agent/service"
 )
 
 // aSlice is a slice of the Service that onPorts puts on 30000.
@@ -32,65 +34,22 @@ func aSlice(change ...func(*discoveryv1.EndpointSlice)) *discoveryv1.EndpointSli
 	return slice
 }
 
-func TestEndpointsOf(t *testing.T) {
-	g := NewWithT(t)
-	e, ok := endpointsOf(aSlice())
-	g.Expect(ok).To(BeTrue())
-	g.Expect(e.service.String()).To(Equal("/30000"))
-	g.Expect(e.ready.String()).To(Equal("10.244.0.5:9898"), "the first that is ready, not only serving")
-
-	for name, change := range map[string]func(*discoveryv1.EndpointSlice){
-		"host names": func(s *discoveryv1.EndpointSlice) { s.AddressType = discoveryv1.AddressTypeFQDN },
-		"no Service": func(s *discoveryv1.EndpointSlice) { s.Labels = nil },
-	} {
-		_, ok := endpointsOf(aSlice(change))
-		g.Expect(ok).To(BeFalse(), name)
-	}
-}
-
-// TestEndpointSet: what makes another set of endpoints, and what does not.
-func TestEndpointSet(t *testing.T) {
-	for _, tc := range []struct {
-		name   string
-		same   bool
-		change func(*discoveryv1.EndpointSlice)
-	}{
-		{"one more", false, func(s *discoveryv1.EndpointSlice) {
-			s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{"10.244.0.8"}})
-		}},
-		{"one less", false, func(s *discoveryv1.EndpointSlice) { s.Endpoints = s.Endpoints[1:] }},
-		{"one is ready", false, func(s *discoveryv1.EndpointSlice) { s.Endpoints[2].Conditions.Ready = new(true) }},
-		{"one is not ready", false, func(s *discoveryv1.EndpointSlice) { s.Endpoints[1].Conditions.Ready = new(false) }},
-		{"one is serving", false, func(s *discoveryv1.EndpointSlice) { s.Endpoints[3].Conditions.Serving = new(true) }},
-		{"another port", false, func(s *discoveryv1.EndpointSlice) { s.Ports[0].Port = new(int32(80)) }},
-		{"one of none to speak of", true, func(s *discoveryv1.EndpointSlice) { s.Endpoints = s.Endpoints[:3] }},
-		{"another order", true, func(s *discoveryv1.EndpointSlice) {
-			s.Endpoints[0], s.Endpoints[1] = s.Endpoints[1], s.Endpoints[0]
-		}},
-		{"another node name", true, func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].NodeName = new("b") }},
-		{"resourceVersion", true, func(s *discoveryv1.EndpointSlice) { s.ResourceVersion = "7" }},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			before, _ := endpointsOf(aSlice())
-			after, ok := endpointsOf(aSlice(tc.change))
-			g := NewWithT(t)
-			g.Expect(ok).To(BeTrue())
-			if tc.same {
-				g.Expect(after.sum).To(Equal(before.sum))
-			} else {
-				g.Expect(after.sum).NotTo(Equal(before.sum))
-			}
-		})
-	}
-}
-
 func TestEndpointsSurviveTransformer(t *testing.T) {
 	g := NewWithT(t)
-	want, _ := endpointsOf(aSlice())
-	got, err := endpointStore{}.Transformer()(aSlice())
+	want, _ := service.EndpointsOf(aSlice())
+	got, err := endpointStore(nil).Transformer()(aSlice())
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(got.(*slim[endpoints]).kept).To(BeTrue())
-	g.Expect(got.(*slim[endpoints]).form).To(Equal(want))
+	g.Expect(got.(*slim[service.Endpoints]).kept).To(BeTrue())
+	g.Expect(got.(*slim[service.Endpoints]).form).To(Equal(want))
+}
+
+// endpointDelay is how long after a change of endpoints a Service is probed.
+const endpointDelay = 300 * time.Millisecond
+
+type endpoints = store[*discoveryv1.EndpointSlice, service.Endpoints]
+
+func slimSlice(slice *discoveryv1.EndpointSlice) any {
+	return endpointStore(nil).slim(slice)
 }
 
 // TestEndpointsChange: a change has the Service probed, and nothing forgotten; no
@@ -100,14 +59,14 @@ func TestEndpointsChange(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		probes bool
-		does   func(store endpointStore) error
+		does   func(endpoints) error
 	}{
-		{"another set", true, func(s endpointStore) error { return s.Update(aSlice(ready)) }},
-		{"none", true, func(s endpointStore) error { return s.Delete(aSlice()) }},
-		{"another set, after an outage", true, func(s endpointStore) error { return s.Replace([]any{slimSlice(aSlice(ready))}, "8") }},
-		{"the same", false, func(s endpointStore) error { return s.Update(aSlice()) }},
-		{"the same, after an outage", false, func(s endpointStore) error { return s.Replace([]any{slimSlice(aSlice())}, "8") }},
-		{"shared by two slices", false, func(s endpointStore) error {
+		{"another set", true, func(s endpoints) error { return s.Update(aSlice(ready)) }},
+		{"none", true, func(s endpoints) error { return s.Delete(aSlice()) }},
+		{"another set, after an outage", true, func(s endpoints) error { return s.Replace([]any{slimSlice(aSlice(ready))}, "8") }},
+		{"the same", false, func(s endpoints) error { return s.Update(aSlice()) }},
+		{"the same, after an outage", false, func(s endpoints) error { return s.Replace([]any{slimSlice(aSlice())}, "8") }},
+		{"shared by two slices", false, func(s endpoints) error {
 			half := func(from, to int) *discoveryv1.EndpointSlice {
 				return aSlice(func(s *discoveryv1.EndpointSlice) {
 					s.Name += string(rune('a' + from))
@@ -116,13 +75,13 @@ func TestEndpointsChange(t *testing.T) {
 			}
 			return s.Replace([]any{slimSlice(half(0, 1)), slimSlice(half(1, 4))}, "8")
 		}},
-		{"another Service's", false, func(s endpointStore) error {
+		{"another Service's", false, func(s endpoints) error {
 			return s.Update(aSlice(func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelServiceName] = "other" }))
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			inBubble(t, func(_ *testing.T, b *bubble) {
-				store := endpointStore{b.loop}
+				store := endpointStore(b.loop)
 				b.steady()
 				b.g.Expect(store.Replace([]any{slimSlice(aSlice())}, "7")).To(Succeed())
 				before := b.dialled(one)
@@ -132,9 +91,9 @@ func TestEndpointsChange(t *testing.T) {
 				b.wait(2 * time.Second)
 				before = b.dialled(one)
 				b.g.Expect(tc.does(store)).To(Succeed())
-				b.wait(followTime - time.Millisecond)
+				b.wait(endpointDelay - time.Millisecond)
 				b.g.Expect(b.dialled(one)).To(Equal(before), "kube-proxy needs a moment")
-				b.wait(500*time.Millisecond - followTime)
+				b.wait(500*time.Millisecond - endpointDelay)
 				b.g.Expect(b.dialled(one) > before).To(Equal(tc.probes))
 				b.wait(20 * time.Second)
 				for _, w := range b.reports() {
@@ -149,7 +108,7 @@ func TestEndpointsChange(t *testing.T) {
 // change is not missed.
 func TestEndpointsChangeAllTheTime(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
-		store := endpointStore{b.loop}
+		store := endpointStore(b.loop)
 		b.steady()
 		before := b.dialled(one)
 		for port := range int32(100) {
@@ -159,7 +118,7 @@ func TestEndpointsChangeAllTheTime(t *testing.T) {
 		last := time.Now()
 		b.wait(2 * time.Second)
 		b.g.Expect(b.dialled(one) - before).To(BeNumerically("~", 12, 3))
-		b.g.Expect(b.lastDial(one)).To(BeTemporally(">=", last.Add(followTime-100*time.Millisecond)))
+		b.g.Expect(b.lastDial(one)).To(BeTemporally(">=", last.Add(endpointDelay-100*time.Millisecond)))
 	})
 }
 
@@ -167,18 +126,18 @@ func TestEndpointsChangeAllTheTime(t *testing.T) {
 // given its own.
 func TestLateEndpointsChange(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
-		store := endpointStore{b.loop}
+		store := endpointStore(b.loop)
 		b.steady()
 		before := b.dialled(one)
 		for b.dialled(one) == before {
 			b.wait(time.Millisecond)
 		}
 		b.g.Expect(store.Update(aSlice())).To(Succeed())
-		b.wait(followTime - 50*time.Millisecond)
+		b.wait(endpointDelay - 50*time.Millisecond)
 		b.g.Expect(store.Delete(aSlice())).To(Succeed())
 		last := time.Now()
 		b.wait(2 * time.Second)
-		b.g.Expect(b.lastDial(one)).To(BeTemporally(">=", last.Add(followTime)))
+		b.g.Expect(b.lastDial(one)).To(BeTemporally(">=", last.Add(endpointDelay)))
 	})
 }
 
@@ -186,7 +145,7 @@ func TestLateEndpointsChange(t *testing.T) {
 // often as one that just failed, and is seen to recover as soon.
 func TestEndpointsMendAFailure(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
-		store := endpointStore{b.loop}
+		store := endpointStore(b.loop)
 		b.steady()
 		b.make(one, behaviour{result: refused()})
 		b.wait(3 * time.Minute)

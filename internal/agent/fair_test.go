@@ -14,6 +14,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/budget"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/probe"
 	"github.com/exposedapp/exposedapp/internal/protocol"
@@ -78,11 +79,11 @@ func (b *bubble) besideTenants(tenants int, does behaviour, settings string) {
 	}
 	services := onPorts(honest...)
 	for _, svc := range onPorts(ports...) {
-		svc.probe = protocol.DecodeProbe(settings)
+		svc.Probe = protocol.DecodeProbe(settings)
 		services = append(services, svc)
-		b.make(fmt.Sprint("10.0.0.9:", svc.port), does)
+		b.make(fmt.Sprint("10.0.0.9:", svc.Port), does)
 		for i := range fairOthers {
-			b.make(fmt.Sprintf("10.0.0.%d:%d", i+1, svc.port), does)
+			b.make(fmt.Sprintf("10.0.0.%d:%d", i+1, svc.Port), does)
 		}
 	}
 	b.list("8", services...)
@@ -91,10 +92,7 @@ func (b *bubble) besideTenants(tenants int, does behaviour, settings string) {
 // tellsInTime breaks and mends honest node ports, and looks at when that is told,
 // and at every report of that time.
 func (b *bubble) tellsInTime(t *testing.T) {
-	var period time.Duration
-	b.loop.post(func(time.Duration) {
-		period = b.loop.schedule.period(b.loop.schedule.pair(netip.MustParseAddrPort(one)))
-	})
+	period := b.period()
 	var slowest time.Duration
 	for i, broken := range []behaviour{{result: refused()}, {after: time.Hour}} {
 		for _, does := range []behaviour{broken, {}} {
@@ -112,6 +110,15 @@ func (b *bubble) tellsInTime(t *testing.T) {
 	}
 	t.Logf("at most %s until an honest change is told, with a period of %s", slowest, period)
 	b.g.Expect(slowest).To(BeNumerically("<=", 2*period))
+}
+
+// period is how often an honest pair is probed while all keep the agent's budget.
+func (b *bubble) period() time.Duration {
+	load := 0.0
+	for _, svc := range b.listed {
+		load += (fairOthers + 1) / svc.Probe.Period.Seconds()
+	}
+	return time.Duration(max(1, load/budget.PerAgent) * float64(5*time.Second))
 }
 
 func (b *bubble) saysFailing(address string, port uint16) bool {
@@ -158,7 +165,7 @@ func (b *bubble) hasResults(at time.Time, address string, said nodeport.Set, per
 	for port := range said.All() {
 		r := protocol.DecodeProbe("")
 		if port >= firstTenant {
-			r = b.loop.schedule.rows[port].service.probe
+			r = b.listed[port].Probe
 		}
 		stretch := period.Seconds() / 5
 		cycle := time.Duration(float64(r.Period)*stretch) + r.Timeout + time.Duration(r.Threshold)*hedgeDelay + time.Second

@@ -14,15 +14,19 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/agent/reporter"
+	"github.com/exposedapp/exposedapp/internal/agent/schedule"
+	"github.com/exposedapp/exposedapp/internal/agent/service"
+	"github.com/exposedapp/exposedapp/internal/agent/workers"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
-// loop is the goroutine that owns the schedule and the pacer. All others, those
-// of the watches, of the probes and of the write, only send it messages; so
+// loop is the goroutine that owns the schedule and the pacer. All other goroutines, those
+// of the watches, of the probes and of the write, only post to it what to do; so
 // nothing here takes a lock, and neither a slow API server nor a silent node
 // holds it up.
 type loop struct {
-	schedule *schedule
+	schedule *schedule.Schedule
 	pacer    reporter.Pacer
 	prober   Prober
 	publish  func(context.Context, types.UID, v1alpha1.NodeReachabilityStatus) error
@@ -37,19 +41,16 @@ type loop struct {
 	// writes nothing because it had not for a while.
 	passed, hold time.Duration
 
-	// cancels end the probes under way, by their stints.
-	cancels map[stintKey]context.CancelFunc
+	// cancels end the probes under way.
+	cancels map[workers.Ticket]context.CancelFunc
 
-	// news are changes to apply, from the watches.
-	news    chan func(now time.Duration)
-	landed  chan landing
-	tried   chan trial
-	written chan error
-	done    chan struct{}
+	// events are what other goroutines have the loop do.
+	events chan func(now time.Duration)
+	done   chan struct{}
 
-	// breather is how long, in nanoseconds, a watch that failed may wait at most.
-	// The watches read it.
-	breather atomic.Int64
+	// maxReconnectDelay is the maximum jitter before a failed watch reconnects, in
+	// nanoseconds. The watches read it.
+	maxReconnectDelay atomic.Int64
 
 	// assignment is nil while there is no NodeReachability, and services, the
 	// newest resourceVersion of the Services seen, is empty until all have been
@@ -66,36 +67,20 @@ type loop struct {
 	outage  outage
 }
 
-// landing is the end of a flight.
-type landing struct {
-	flight flight
-	result probe.Result
-	took   time.Duration
-}
-
-// trial is the end of an attempt.
-type trial struct {
-	attempt attempt
-	result  probe.Result
-}
-
 func newLoop(
-	workers int, prober Prober,
+	limit int, prober Prober,
 	publish func(context.Context, types.UID, v1alpha1.NodeReachabilityStatus) error, log logr.Logger,
 ) *loop {
 	return &loop{
-		schedule: newSchedule(workers),
+		schedule: schedule.New(limit),
 		pacer:    reporter.NewPacer(rand.Float64),
 		prober:   prober,
 		publish:  publish,
 		log:      log,
 		started:  time.Now(),
 		probes:   reporter.NewStatistics(time.Now()),
-		cancels:  map[stintKey]context.CancelFunc{},
-		news:     make(chan func(time.Duration)),
-		landed:   make(chan landing),
-		tried:    make(chan trial),
-		written:  make(chan error),
+		cancels:  map[workers.Ticket]context.CancelFunc{},
+		events:   make(chan func(time.Duration)),
 		done:     make(chan struct{}),
 		outage:   outage{action: "write the report"},
 	}
@@ -108,28 +93,29 @@ func (l *loop) run(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		now := l.now()
-		l.thaw(now)
-		l.review(now)
-		l.startWays(ctx, now)
+		l.resumeAfterSuspend(now)
+		l.advance(now)
+		l.startDiagnosis(ctx, now)
 		l.startProbes(ctx, now)
 		l.startWrite(ctx, now)
-		timer.Reset(min(l.wake()-now, pulse))
+		timer.Reset(min(l.nextDeadline()-now, pulse))
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-		case apply := <-l.news:
-			apply(l.now())
-		case landed := <-l.landed:
-			l.thaw(l.now())
-			l.land(landed)
-		case tried := <-l.tried:
-			if l.schedule.finishWay(l.now(), tried.attempt, tried.result) {
-				l.pacer.Note(l.now(), false)
-			}
-		case err := <-l.written:
-			l.finishWrite(err)
+		case apply := <-l.events:
+			now := l.now()
+			l.resumeAfterSuspend(now)
+			apply(now)
 		}
+	}
+}
+
+// post has the loop apply an event.
+func (l *loop) post(apply func(now time.Duration)) {
+	select {
+	case l.events <- apply:
+	case <-l.done:
 	}
 }
 
@@ -137,52 +123,37 @@ func (l *loop) now() time.Duration {
 	return time.Since(l.started)
 }
 
-// wake returns when there is something to do without any message.
-func (l *loop) wake() time.Duration {
-	_, way := l.schedule.nextWay()
-	due := min(l.writeDue(), way, l.schedule.settleDue(), l.schedule.stirDue(), l.schedule.kinDue(),
-		l.schedule.cutDue())
-	if next, ok := l.schedule.next(); ok {
-		due = min(due, next)
-	}
-	return due
+// nextDeadline returns when there is something to do without any message.
+func (l *loop) nextDeadline() time.Duration {
+	return min(l.writeDue(), l.schedule.NextDeadline())
 }
 
-// review does what the results and the time make necessary.
-func (l *loop) review(now time.Duration) {
-	l.schedule.follow(now)
-	l.schedule.lookAtKin(now)
-	if l.schedule.settle(now) {
+// advance does what the results and the time make necessary.
+func (l *loop) advance(now time.Duration) {
+	if l.schedule.Advance(now) {
 		l.pacer.Note(now, true)
 	}
-	if done := l.schedule.recheck.done; done != l.rechecked {
+	if _, done := l.schedule.Rechecks(); done != l.rechecked {
 		l.rechecked = done
 		l.pacer.NoteRechecked(now)
 	}
 }
 
-// startWays starts the attempts that are due.
-func (l *loop) startWays(ctx context.Context, now time.Duration) {
+// startDiagnosis starts the diagnosing probes that are due.
+func (l *loop) startDiagnosis(ctx context.Context, now time.Duration) {
 	for {
-		a, ok := l.schedule.startWay(now)
+		p, ok := l.schedule.StartDiagnosis(now)
 		if !ok {
 			return
 		}
 		go func() {
-			result := l.prober.Probe(ctx, a.target)
-			select {
-			case l.tried <- trial{a, result}:
-			case <-l.done:
-			}
+			result := l.prober.Probe(ctx, p.Target)
+			l.post(func(now time.Duration) {
+				if l.schedule.FinishDiagnosis(now, p, result) {
+					l.pacer.Note(now, false)
+				}
+			})
 		}()
-	}
-}
-
-// post makes the loop apply news.
-func (l *loop) post(news func(now time.Duration)) {
-	select {
-	case l.news <- news:
-	case <-l.done:
 	}
 }
 
@@ -190,47 +161,44 @@ func (l *loop) post(news func(now time.Duration)) {
 // which the schedule bounds the number, and ends those that have to make room.
 func (l *loop) startProbes(ctx context.Context, now time.Duration) {
 	for {
-		f, ok := l.schedule.start(now)
+		run, ok := l.schedule.Start(now)
 		if !ok {
 			break
 		}
 		ctx, cancel := context.WithCancel(ctx)
-		l.cancels[f.stint] = cancel
+		l.cancels[run.Ticket] = cancel
 		go func() {
 			began := time.Now()
-			result := l.prober.Probe(ctx, f.target)
-			select {
-			case l.landed <- landing{f, result, time.Since(began)}:
-			case <-l.done:
-			}
+			result := l.prober.Probe(ctx, run.Target)
+			took := time.Since(began)
+			l.post(func(now time.Duration) { l.finishProbe(now, run, result, took) })
 		}()
 	}
 	for {
-		key, ok := l.schedule.cut(now)
+		ticket, ok := l.schedule.Cut(now)
 		if !ok {
 			return
 		}
-		l.cancels[key]()
+		l.cancels[ticket]()
 	}
 }
 
-func (l *loop) land(landed landing) {
-	now := l.now()
-	l.cancels[landed.flight.stint]()
-	delete(l.cancels, landed.flight.stint)
-	l.probes.Count(landed.result, landed.took)
-	if change := l.schedule.finish(now, landed.flight, landed.result); change != unchanged {
-		l.pacer.Note(now, change == turned)
+func (l *loop) finishProbe(now time.Duration, run schedule.ProbeRun, result probe.Result, took time.Duration) {
+	l.cancels[run.Ticket]()
+	delete(l.cancels, run.Ticket)
+	l.probes.Count(result, took)
+	if change := l.schedule.Finish(now, run, result); change != schedule.Unchanged {
+		l.pacer.Note(now, change == schedule.Turned)
 	}
 }
 
 // writeDue returns when to write the next report. None is written before the
-// agent knows what to dial, and none while it doubts itself.
+// agent knows what to dial, and none while it checks itself.
 func (l *loop) writeDue() time.Duration {
-	if l.writing || l.assignment == nil || l.services == "" || l.schedule.doubt.open {
-		return never
+	if l.writing || l.assignment == nil || l.services == "" || l.schedule.CheckingSelf() {
+		return reporter.Never
 	}
-	return max(l.hold, l.pacer.Due(l.schedule.pending == 0))
+	return max(l.hold, l.pacer.Due(l.schedule.Settled()))
 }
 
 // startWrite writes a report if it is time to.
@@ -238,37 +206,33 @@ func (l *loop) startWrite(ctx context.Context, now time.Duration) {
 	if l.writeDue() > now {
 		return
 	}
-	status := l.schedule.survey(now).Status()
+	status := l.schedule.Snapshot(now).Status()
 	status.ObservedGeneration = l.assignment.generation
-	status.RecheckRound = l.schedule.recheck.done
+	_, status.RecheckRound = l.schedule.Rechecks()
 	status.ServicesResourceVersion = l.services
 	status.RenewTime = new(metav1.NowMicro())
 	status.Probes = l.probes.Status()
-	status.Probes.Dials = l.schedule.paths.status()
+	status.Probes.Dials = l.schedule.Dials()
 	l.pacer.Write(now)
 	l.writing, l.hold = true, 0
-	uid, patience := l.assignment.uid, l.pacer.WriteTimeout()
+	uid, timeout := l.assignment.uid, l.pacer.WriteTimeout()
 	go func() {
-		ctx, cancel := context.WithTimeout(ctx, patience)
+		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		err := l.publish(ctx, uid, status)
-		select {
-		case l.written <- err:
-		case <-l.done:
-		}
+		l.post(func(now time.Duration) { l.finishWrite(now, err) })
 	}()
 }
 
-func (l *loop) finishWrite(err error) {
+func (l *loop) finishWrite(now time.Duration, err error) {
 	l.writing = false
-	now := l.now()
 	if err == nil {
 		l.pacer.Wrote(now)
 	} else {
 		l.pacer.Failed(now)
 	}
-	// Without the object there is nothing to complain about: the watch will tell
-	// of its end.
+	// Without the object there is nothing to complain about: the watch will report its
+	// end.
 	if !apierrors.IsNotFound(err) {
 		l.outage.note(l.log, l.explained(err))
 	}
@@ -276,50 +240,48 @@ func (l *loop) finishWrite(err error) {
 
 // assign follows a new assignment.
 func (l *loop) assign(now time.Duration, a assignment) {
-	var refusedBefore []string
-	// A request alone has its answer reported, not its arrival: that would hold
-	// up the answer.
-	onlyRecheck := false
-	switch before := l.assignment; {
+	before, changed := l.assignment, true
+	newest, _ := l.schedule.Rechecks()
+	switch {
 	case before == nil:
 		l.pacer.Forget()
+		before = &assignment{}
 	case before.uid == a.uid && before.generation == a.generation:
 		return
 	default:
-		refusedBefore = before.refused
-		onlyRecheck = before.uid == a.uid && before.heartbeat == a.heartbeat &&
-			slices.Equal(before.addresses, a.addresses) &&
-			a.unreadable == nil && a.recheck.Round > l.schedule.recheck.round
+		// If only a recheck is new, its answer is reported, not its arrival: that would
+		// hold up the answer.
+		changed = before.uid != a.uid || before.Heartbeat != a.Heartbeat ||
+			!slices.Equal(before.Addresses, a.Addresses) ||
+			a.unreadable != nil || a.recheck.Round <= newest
 	}
 	for _, address := range a.refused {
-		if !slices.Contains(refusedBefore, address) {
+		if !slices.Contains(before.refused, address) {
 			l.log.Info("Refusing to dial an address that is no node's", "address", address)
 		}
 	}
-	if l.assignment == nil || l.assignment.uid != a.uid {
-		l.schedule.recheck, l.rechecked, l.unreadable = recheck{}, 0, 0
+	if l.assignment == nil || before.uid != a.uid {
+		l.schedule.ForgetRechecks()
+		l.rechecked, l.unreadable = 0, 0
 	}
 	l.assignment = &a
-	l.breather.Store(int64(a.heartbeat-min(a.heartbeat, smallCluster)) / 10)
-	l.schedule.own = a.own
-	l.schedule.resize(a.size)
-	l.schedule.takeTurns(a.turns)
-	l.schedule.assign(now, a.addresses, a.heartbeat)
-	l.pacer.Follow(now, a.heartbeat)
-	if !onlyRecheck {
+	l.maxReconnectDelay.Store(int64(a.Heartbeat-min(a.Heartbeat, protocol.PromptHeartbeat)) / 10)
+	l.schedule.Assign(now, a.Assignment)
+	l.pacer.Follow(now, a.Heartbeat)
+	if changed {
 		l.pacer.Note(now, false)
 	}
-	l.look(now)
+	l.recheck(now)
 }
 
-// look follows a request for newer results, once all Services are known.
-func (l *loop) look(now time.Duration) {
+// recheck follows a request for newer results, once all Services are known.
+func (l *loop) recheck(now time.Duration) {
 	if l.assignment == nil || l.services == "" {
 		return
 	}
 	request, err := l.assignment.recheck, l.assignment.unreadable
 	if err == nil {
-		l.schedule.look(now, request)
+		l.schedule.Recheck(now, request)
 	} else if request.Round != l.unreadable {
 		l.unreadable = request.Round
 		l.log.Error(err, "Ignoring a request for newer results")
@@ -327,32 +289,32 @@ func (l *loop) look(now time.Duration) {
 }
 
 // list takes all Services there are, as of version.
-func (l *loop) list(now time.Duration, services []service, version string) {
+func (l *loop) list(now time.Duration, services []service.Service, version string) {
 	first := l.services == ""
 	if first {
 		l.pacer.Forget()
 	}
 	l.services = version
-	if l.schedule.replaceServices(now, services) || first {
+	if l.schedule.ReplaceServices(now, services) || first {
 		l.pacer.Note(now, false)
 	}
-	l.look(now)
+	l.recheck(now)
 }
 
 // update takes a Service, as of version.
-func (l *loop) update(now time.Duration, svc service, version string) {
+func (l *loop) update(now time.Duration, svc service.Service, version string) {
 	l.services = version
-	l.schedule.setService(now, svc)
-	// Worth a report even if nothing that matters here changed: whoever reads it
+	l.schedule.SetService(now, svc)
+	// This is worth a report even if nothing that matters here changed: the operator
 	// waits for this version.
 	l.pacer.Note(now, false)
 }
 
-// remove takes the end of a Service, or the news that it is not the operator's,
-// as of version.
+// remove takes the end of a Service, or that it is not the operator's any more, as of
+// version.
 func (l *loop) remove(now time.Duration, key types.NamespacedName, version string) {
 	l.services = version
-	if l.schedule.deleteService(now, key) {
+	if l.schedule.DeleteService(now, key) {
 		l.pacer.Note(now, false)
 	}
 }
@@ -362,6 +324,8 @@ func (l *loop) unassign(now time.Duration) {
 	if l.assignment == nil {
 		return
 	}
-	l.schedule.assign(now, nil, l.assignment.heartbeat)
+	none := l.assignment.Assignment
+	none.Addresses = nil
+	l.schedule.Assign(now, none)
 	l.assignment = nil
 }

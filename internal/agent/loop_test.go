@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -18,7 +19,10 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/agent/reporter"
+	"github.com/exposedapp/exposedapp/internal/agent/schedule"
+	"github.com/exposedapp/exposedapp/internal/agent/service"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // bubble runs a loop in the fake time of synctest, against a network and an API
@@ -37,6 +41,9 @@ type bubble struct {
 	ended    map[netip.AddrPort]time.Time
 	most     int
 	underWay int
+
+	// listed are the Services that the loop was given last.
+	listed map[uint16]service.Service
 
 	// api is what the API server does with a write.
 	api func() error
@@ -200,7 +207,10 @@ func (b *bubble) serve(api func() error) {
 // assign gives the loop addresses as generation generation.
 func (b *bubble) assign(generation int64, heartbeat time.Duration, texts ...string) {
 	b.loop.post(func(now time.Duration) {
-		b.loop.assign(now, assignment{generation: generation, heartbeat: heartbeat, addresses: addresses(texts...)})
+		b.loop.assign(now, assignment{
+			generation: generation,
+			Assignment: schedule.Assignment{Heartbeat: heartbeat, Addresses: addresses(texts...)},
+		})
 	})
 }
 
@@ -211,7 +221,11 @@ func (b *bubble) follow(reachability *v1alpha1.NodeReachability) {
 }
 
 // list gives the loop all Services.
-func (b *bubble) list(version string, services ...service) {
+func (b *bubble) list(version string, services ...service.Service) {
+	b.listed = map[uint16]service.Service{}
+	for _, svc := range services {
+		b.listed[svc.Port] = svc
+	}
 	b.loop.post(func(now time.Duration) { b.loop.list(now, services, version) })
 }
 
@@ -245,12 +259,19 @@ func (b *bubble) until(want func(v1alpha1.NodeReachabilityStatus) bool) time.Dur
 func fails(s v1alpha1.NodeReachabilityStatus) bool { return len(s.Failures) > 0 }
 func clean(s v1alpha1.NodeReachabilityStatus) bool { return len(s.Failures)+len(s.Pending) == 0 }
 
-const one = "10.0.0.1:30000"
+const (
+	one = "10.0.0.1:30000"
+
+	// hedgeDelay is how long a probe may stay without an answer until the next starts,
+	// and portReuseDelay how long a port that changed hands is not dialled.
+	hedgeDelay     = 300 * time.Millisecond
+	portReuseDelay = 1500 * time.Millisecond
+)
 
 // steady has 10.0.0.1:30000 reached and reported, and the time of the next
 // probe not in sight.
 func (b *bubble) steady() {
-	b.assign(1, smallCluster, "10.0.0.1")
+	b.assign(1, protocol.PromptHeartbeat, "10.0.0.1")
 	b.list("7", onPorts(30000)...)
 	b.wait(12 * time.Second)
 	b.g.Expect(b.last()).To(Satisfy(clean))
@@ -263,7 +284,7 @@ func TestFirstReport(t *testing.T) {
 		b.wait(time.Minute)
 		b.g.Expect(b.attempted()).To(BeZero(), "there is no NodeReachability")
 
-		b.assign(4, smallCluster, "10.0.0.1", "10.0.0.2")
+		b.assign(4, protocol.PromptHeartbeat, "10.0.0.1", "10.0.0.2")
 		b.wait(1400 * time.Millisecond)
 		b.g.Expect(b.reports()).To(BeEmpty(), "one pair has no result")
 		b.wait(time.Second)
@@ -280,7 +301,7 @@ func TestFirstReport(t *testing.T) {
 
 func TestFirstReportWaitsForServices(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
-		b.assign(1, smallCluster, "10.0.0.1")
+		b.assign(1, protocol.PromptHeartbeat, "10.0.0.1")
 		b.wait(time.Minute)
 		b.g.Expect(b.attempted()).To(BeZero())
 		b.list("7")
@@ -354,9 +375,9 @@ func TestTakeoverIsReported(t *testing.T) {
 		b.make(one, behaviour{after: 1900 * time.Millisecond})
 		b.wait(5 * time.Second) // a slow probe of the old app is under way now and then
 		other := onPorts(30000)[0]
-		other.key.Name, other.uid = "other", "2"
+		other.Key.Name, other.UID = "other", "2"
 		b.list("9", other)
-		b.wait(settleTime - time.Millisecond)
+		b.wait(portReuseDelay - time.Millisecond)
 		b.make(one, behaviour{result: refused()})
 		b.until(func(s v1alpha1.NodeReachabilityStatus) bool { return s.ServicesResourceVersion == "9" })
 		b.until(fails)
@@ -403,7 +424,7 @@ func TestHeartbeatGetsShorter(t *testing.T) {
 		b.assign(1, 5*time.Minute, "10.0.0.1")
 		b.list("7", onPorts(30000)...)
 		b.wait(time.Minute)
-		b.assign(2, smallCluster, "10.0.0.1")
+		b.assign(2, protocol.PromptHeartbeat, "10.0.0.1")
 		b.wait(2 * time.Second)
 		b.g.Expect(b.last().ObservedGeneration).To(BeEquivalentTo(2))
 		before := len(b.reports())
@@ -485,7 +506,7 @@ func TestGone(t *testing.T) {
 		b.g.Expect(b.dialled(one)).To(Equal(dials))
 
 		b.serve(func() error { return nil })
-		b.assign(1, smallCluster, "10.0.0.1", "10.0.0.2")
+		b.assign(1, protocol.PromptHeartbeat, "10.0.0.1", "10.0.0.2")
 		b.wait(2 * time.Second)
 		b.g.Expect(b.last().Addresses).To(HaveLen(2))
 		b.g.Expect(b.last()).To(Satisfy(clean))
@@ -501,7 +522,7 @@ func TestWorkersAreBounded(t *testing.T) {
 			b.make(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), port).String(),
 				behaviour{result: timedOut(), after: time.Hour})
 		}
-		b.assign(1, smallCluster, "10.0.0.1")
+		b.assign(1, protocol.PromptHeartbeat, "10.0.0.1")
 		b.list("7", onPorts(ports...)...)
 		b.wait(5 * time.Minute)
 		b.g.Expect(b.most).To(And(BeNumerically(">", 8), BeNumerically("<=", 16)))
@@ -515,7 +536,8 @@ func TestRefusedAddressesAreLoggedOnce(t *testing.T) {
 		for generation := range int64(3) {
 			b.loop.post(func(now time.Duration) {
 				b.loop.assign(now, assignment{
-					generation: generation, heartbeat: smallCluster, refused: []string{"127.0.0.1"},
+					generation: generation, refused: []string{"127.0.0.1"},
+					Assignment: schedule.Assignment{Heartbeat: protocol.PromptHeartbeat},
 				})
 			})
 		}
@@ -530,7 +552,7 @@ func TestReportCountsProbes(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
 		b.make("10.0.0.1:30000", behaviour{after: 20 * time.Millisecond})
 		b.make("10.0.0.2:30000", behaviour{after: time.Hour})
-		b.assign(1, smallCluster, "10.0.0.1", "10.0.0.2")
+		b.assign(1, protocol.PromptHeartbeat, "10.0.0.1", "10.0.0.2")
 		b.list("7", onPorts(30000)...)
 		b.wait(time.Minute)
 		probes := b.last().Probes
@@ -542,4 +564,34 @@ func TestReportCountsProbes(t *testing.T) {
 		b.g.Expect(probes.Latency.Counts).To(Equal([]int64{0, 0, 0, answered.Count, 0, 0, 0, 0, 0}))
 		b.g.Expect(probes.Latency.SumMicroseconds).To(Equal(20_000 * answered.Count))
 	})
+}
+
+// onPorts are IPv4 Services, one on each port.
+func onPorts(ports ...uint16) []service.Service {
+	var services []service.Service
+	for _, port := range ports {
+		services = append(services, service.Service{
+			Key:   types.NamespacedName{Name: fmt.Sprint(port)},
+			Port:  port,
+			IPv4:  true,
+			Probe: protocol.DecodeProbe(""),
+		})
+	}
+	return services
+}
+
+func addresses(texts ...string) []netip.Addr {
+	var addresses []netip.Addr
+	for _, text := range texts {
+		addresses = append(addresses, netip.MustParseAddr(text))
+	}
+	return addresses
+}
+
+func refused() probe.Result {
+	return probe.Result{Reason: probe.ConnectionRefused, Message: "connect: connection refused"}
+}
+
+func timedOut() probe.Result {
+	return probe.Result{Reason: probe.Timeout, Message: "i/o timeout"}
 }

@@ -73,7 +73,7 @@ func advise(observer string, err error) error {
 // leaveNodes makes the loop that of an observer outside of the cluster.
 func (l *loop) leaveNodes(observer string) {
 	l.outside = observer
-	l.schedule.outside = true
+	l.schedule.Outside = true
 }
 
 // explained returns an error of the API server with what to do about it.

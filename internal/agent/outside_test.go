@@ -20,9 +20,9 @@ import (
 func (b *bubble) fromOutside() (*v1alpha1.NodeReachability, assignmentStore) {
 	b.loop.post(func(time.Duration) { b.loop.leaveNodes("office") })
 	services := onPorts(30000, 30001)
-	services[0].clusterIPs[0] = netip.MustParseAddrPort(clusterIP)
+	services[0].ClusterIPs[0] = netip.MustParseAddrPort(clusterIP)
 	b.list("8", services...)
-	b.g.Expect(endpointStore{b.loop}.Update(aSlice())).To(Succeed())
+	b.g.Expect(endpointStore(b.loop).Update(aSlice())).To(Succeed())
 	store, office := newAssignmentStore(b.loop), &v1alpha1.NodeReachability{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: "office", Labels: map[string]string{v1alpha1.VantageLabel: v1alpha1.VantageOutside}, Generation: 1,
@@ -45,7 +45,7 @@ func TestOutsideDialsNodePortsAlone(t *testing.T) {
 		b.make(one, behaviour{result: refused()})
 		b.until(fails)
 		b.wait(time.Minute)
-		b.g.Expect(b.dialledWays()).To(BeZero())
+		b.g.Expect(b.dialledPaths()).To(BeZero())
 		b.g.Expect(b.last().Failures).To(ConsistOf(And(
 			HaveField("NodePorts", "30000"), HaveField("Addresses", Equal([]string{"10.0.0.1"})),
 			HaveField("Evidence", BeNil()))))

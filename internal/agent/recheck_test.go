@@ -169,11 +169,11 @@ func TestRecheckKeepsOffVacantPorts(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
 		r := b.amongNodes(1, 1)
 		other := onPorts(30000)[0]
-		other.key.Name, other.uid = "other", "2"
+		other.Key.Name, other.UID = "other", "2"
 		before := b.dialled(one)
 		b.list("8", other)
 		b.ask(r, 1, "30000", "10.0.0.1")
-		b.wait(settleTime - 10*time.Millisecond)
+		b.wait(portReuseDelay - 10*time.Millisecond)
 		b.g.Expect(b.dialled(one)).To(Equal(before))
 		b.g.Expect(b.last().RecheckRound).To(BeZero())
 		b.until(rechecked(1))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -19,13 +20,22 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/agent/service"
 	"github.com/exposedapp/exposedapp/internal/listwatch"
 )
 
 // watchServices keeps l informed of the operator's Services until ctx ends.
 func watchServices(ctx context.Context, c *Client, l *loop) {
-	source := listWatch(c.services, l, "watch Services", managed(), slimService)
-	reflect(ctx, source, new(corev1.Service), serviceStore{l})
+	store := serviceStore(l)
+	reflect(ctx, listWatch(c.services, l, "watch Services", managed(), store.slim), new(corev1.Service), store)
+}
+
+// watchEndpoints keeps l informed of the EndpointSlices of the operator's
+// Services until ctx ends. They carry the labels of their Services.
+func watchEndpoints(ctx context.Context, c *Client, l *loop) {
+	store := endpointStore(l)
+	reflect(ctx, listWatch(c.endpointSlices, l, "watch EndpointSlices", managed(), store.slim),
+		new(discoveryv1.EndpointSlice), store)
 }
 
 // managed selects the operator's Services, and what carries their labels.
@@ -75,7 +85,7 @@ func listWatch(
 		if err != nil {
 			select {
 			case <-ctx.Done():
-			case <-time.After(time.Duration(rand.Int64N(l.breather.Load() + 1))):
+			case <-time.After(time.Duration(rand.Int64N(l.maxReconnectDelay.Load() + 1))):
 			}
 		}
 		return err
@@ -96,84 +106,125 @@ func listWatch(
 	}
 }
 
-// slim is what is left of an object while a list is gathered: its name, and what
-// the agent keeps of it, if it keeps any.
-type slim[T any] struct {
-	metav1.TypeMeta
-	metav1.ObjectMeta
-	form T
-	kept bool
+// store hands objects of a kind to the loop, as far as the agent keeps them.
+type store[O object, F any] struct {
+	loop *loop
+
+	// form returns what the agent keeps of an object, and false if nothing.
+	form func(O) (F, bool)
+
+	set     func(now time.Duration, form F, version string)
+	remove  func(now time.Duration, obj O)
+	replace func(now time.Duration, forms []F, version string)
+
+	// bookmark takes a version up to which everything has been seen. It may be nil.
+	bookmark func(version string)
 }
 
-// DeepCopyObject makes a slim object one that a reflector takes.
-func (s *slim[T]) DeepCopyObject() runtime.Object {
-	return new(*s)
+type object interface {
+	runtime.Object
+	metav1.Object
 }
+
+var (
+	_ cache.TransformingStore      = store[*corev1.Service, service.Service]{}
+	_ cache.ReflectorBookmarkStore = store[*corev1.Service, service.Service]{}
+)
 
 // serviceStore hands Services to the loop. Each call takes the loop from one
 // resourceVersion to another, so that the loop always knows every change up to
 // the one and none after it.
-type serviceStore struct{ loop *loop }
-
-var (
-	_ cache.TransformingStore      = serviceStore{}
-	_ cache.ReflectorBookmarkStore = serviceStore{}
-)
-
-func (s serviceStore) Add(obj any) error { return s.Update(obj) }
-
-func (s serviceStore) Update(obj any) error {
-	svc := obj.(*corev1.Service)
-	form, ok := serviceOf(svc)
-	if !ok {
-		return s.Delete(svc)
+func serviceStore(l *loop) store[*corev1.Service, service.Service] {
+	return store[*corev1.Service, service.Service]{
+		loop: l, form: service.Of, set: l.update, replace: l.list,
+		remove: func(now time.Duration, svc *corev1.Service) {
+			l.remove(now, types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}, svc.ResourceVersion)
+		},
+		bookmark: func(version string) { l.services = version },
 	}
-	version := svc.ResourceVersion
-	s.loop.post(func(now time.Duration) { s.loop.update(now, form, version) })
+}
+
+// endpointStore hands EndpointSlices to the loop.
+func endpointStore(l *loop) store[*discoveryv1.EndpointSlice, service.Endpoints] {
+	return store[*discoveryv1.EndpointSlice, service.Endpoints]{
+		loop: l, form: service.EndpointsOf,
+		set: func(now time.Duration, e service.Endpoints, _ string) { l.schedule.SetEndpoints(now, e) },
+		remove: func(now time.Duration, slice *discoveryv1.EndpointSlice) {
+			if e, ok := service.EndpointsOf(slice); ok {
+				l.schedule.DeleteEndpoints(now, e)
+			}
+		},
+		replace: func(now time.Duration, all []service.Endpoints, _ string) { l.schedule.ReplaceEndpoints(now, all) },
+	}
+}
+
+func (s store[O, F]) Add(obj any) error { return s.Update(obj) }
+
+func (s store[O, F]) Update(obj any) error {
+	o := obj.(O)
+	form, ok := s.form(o)
+	if !ok {
+		return s.Delete(obj)
+	}
+	s.loop.post(func(now time.Duration) { s.set(now, form, o.GetResourceVersion()) })
 	return nil
 }
 
-func (s serviceStore) Delete(obj any) error {
-	svc := obj.(*corev1.Service)
-	key, version := types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}, svc.ResourceVersion
-	s.loop.post(func(now time.Duration) { s.loop.remove(now, key, version) })
+func (s store[O, F]) Delete(obj any) error {
+	s.loop.post(func(now time.Duration) { s.remove(now, obj.(O)) })
 	return nil
 }
 
-func (s serviceStore) Replace(objs []any, version string) error {
-	forms := make([]service, 0, len(objs))
+func (s store[O, F]) Replace(objs []any, version string) error {
+	forms := make([]F, 0, len(objs))
 	for _, obj := range objs {
-		if svc := obj.(*slim[service]); svc.kept {
-			forms = append(forms, svc.form)
+		if o := obj.(*slim[F]); o.kept {
+			forms = append(forms, o.form)
 		}
 	}
-	s.loop.post(func(now time.Duration) { s.loop.list(now, forms, version) })
+	s.loop.post(func(now time.Duration) { s.replace(now, forms, version) })
 	return nil
 }
 
-func (s serviceStore) Bookmark(version string) error {
-	s.loop.post(func(time.Duration) { s.loop.services = version })
+func (s store[O, F]) Bookmark(version string) error {
+	if s.bookmark != nil {
+		s.loop.post(func(time.Duration) { s.bookmark(version) })
+	}
 	return nil
 }
 
-func (serviceStore) Resync() error { return nil }
+func (store[O, F]) Resync() error { return nil }
 
 // Transformer makes the reflector gather the first list without what the agent
 // does not keep: all of a Service that is not the operator's but the name.
-func (serviceStore) Transformer() cache.TransformFunc {
+func (s store[O, F]) Transformer() cache.TransformFunc {
 	return func(obj any) (any, error) {
-		if svc, ok := obj.(*corev1.Service); ok {
-			return slimService(svc), nil
+		if o, ok := obj.(O); ok {
+			return s.slim(o), nil
 		}
 		return obj, nil
 	}
 }
 
-func slimService(obj runtime.Object) runtime.Object {
-	svc := obj.(*corev1.Service)
-	s := &slim[service]{ObjectMeta: metav1.ObjectMeta{Namespace: svc.Namespace, Name: svc.Name}}
-	s.form, s.kept = serviceOf(svc)
-	return s
+func (s store[O, F]) slim(obj runtime.Object) runtime.Object {
+	o := obj.(O)
+	kept := &slim[F]{ObjectMeta: metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: o.GetName()}}
+	kept.form, kept.kept = s.form(o)
+	return kept
+}
+
+// slim is what is left of an object while a list is gathered: its name, and what
+// the agent keeps of it, if it keeps any.
+type slim[F any] struct {
+	metav1.TypeMeta
+	metav1.ObjectMeta
+	form F
+	kept bool
+}
+
+// DeepCopyObject makes a slim object one that a reflector takes.
+func (s *slim[F]) DeepCopyObject() runtime.Object {
+	return new(*s)
 }
 
 // assignmentStore hands the one NodeReachability to the loop.

@@ -58,7 +58,7 @@ func combine(a, b Set, keep func(inA, inB bool) bool) Set {
 // noEdge lies behind every port.
 const noEdge = 1 << 16
 
-// edge tells whether port from is in spans, none of which ends before it, and
+// edge reports whether port from is in spans, none of which ends before it, and
 // at which port that next changes.
 func edge(spans []span, from int) (in bool, at int) {
 	switch {
@@ -95,7 +95,7 @@ func (s Set) Fill(blocked Set) Set {
 	return Set{spans}
 }
 
-// overlaps tells whether any port from first to last is in the set.
+// overlaps reports whether any port from first to last is in the set.
 func (s Set) overlaps(first, last uint16) bool {
 	i, found := slices.BinarySearchFunc(s.spans, first, func(sp span, port uint16) int {
 		return int(sp.last) - int(port)

@@ -49,7 +49,7 @@ func join(spans []span, sp span) []span {
 	return append(spans, sp)
 }
 
-// IsEmpty tells whether the set has no ports.
+// IsEmpty reports whether the set has no ports.
 func (s Set) IsEmpty() bool {
 	return len(s.spans) == 0
 }
@@ -68,12 +68,12 @@ func (s Set) Ranges() int {
 	return len(s.spans)
 }
 
-// Equal tells whether s and o have the same ports.
+// Equal reports whether s and o have the same ports.
 func (s Set) Equal(o Set) bool {
 	return slices.Equal(s.spans, o.spans)
 }
 
-// Contains tells whether port is in the set.
+// Contains reports whether port is in the set.
 func (s Set) Contains(port uint16) bool {
 	i := sort.Search(len(s.spans), func(i int) bool { return s.spans[i].last >= port })
 	return i < len(s.spans) && s.spans[i].first <= port

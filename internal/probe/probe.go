@@ -193,7 +193,7 @@ func readStatus(answer *bufio.Reader) (int, *Result) {
 	return 0, &Result{Reason: ProtocolError, Message: "too many informational answers"}
 }
 
-// complete tells whether all of an answer is here, by what its head, which follows, says
+// complete reports whether all of an answer is here, by what its head, which follows, says
 // of its length. Of most there is no more to wait for than their end.
 func complete(answer *bufio.Reader) bool {
 	rest, _ := answer.Peek(answer.Buffered())

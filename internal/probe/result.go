@@ -57,7 +57,7 @@ type Result struct {
 	Path Path
 }
 
-// Reached tells whether the address answered.
+// Reached reports whether the address answered.
 func (r Result) Reached() bool {
 	return r.Reason == ""
 }

@@ -16,7 +16,6 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/agent/reporter"
-	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/probe"
 )
 
@@ -39,7 +38,7 @@ type writing struct {
 
 // startWrite has the report of an agent written.
 func (f *fleetActor) startWrite(a *simulated, now time.Duration) {
-	status := f.survey(a).Status()
+	status := f.snapshot(a).Status()
 	status.ObservedGeneration = a.generation
 	status.RecheckRound = a.done
 	status.ServicesResourceVersion = fmt.Sprint(f.services)
@@ -83,32 +82,27 @@ func (f *fleetActor) finishWrite(a *simulated, now time.Duration, err error) {
 	f.plan(a)
 }
 
-// survey is what an agent knows, in the form of the real one.
-func (f *fleetActor) survey(a *simulated) reporter.Snapshot {
+// snapshot is what an agent knows, in the form of the real one.
+func (f *fleetActor) snapshot(a *simulated) reporter.Snapshot {
 	addresses := make([]netip.Addr, 0, len(a.targets))
-	var findings []reporter.PairFinding
-	find := func(address netip.Addr, cause reporter.FailureCause, ports []uint16) {
-		if len(ports) > 0 {
-			findings = append(findings, reporter.PairFinding{
-				FailureCause: cause, Addresses: []netip.Addr{address}, Ports: nodeport.Of(ports...),
-			})
-		}
+	for i := range a.targets {
+		addresses = append(addresses, a.targets[i].address)
+	}
+	c := reporter.NewCollector(addresses)
+	for port := range f.served.All() {
+		c.Serve(port, true, false)
 	}
 	understood := f.understood(a)
 	for i := range a.targets {
 		t := &a.targets[i]
-		addresses = append(addresses, t.address)
-		find(t.address, reporter.FailureCause{}, portsOf(t.pending))
-		var byClue [clues][]uint16
-		for slot := range t.failing.all() {
-			clue := f.clueTo(t, slot, understood.has(slot))
-			byClue[clue] = append(byClue[clue], portOf(slot))
+		for _, port := range portsOf(t.pending) {
+			c.Add(i, port, reporter.FailureCause{})
 		}
-		for c, ports := range byClue {
-			find(t.address, clue(c).cause(), ports)
+		for slot := range t.failing.all() {
+			c.Add(i, portOf(slot), f.clueTo(t, slot, understood.has(slot)).cause())
 		}
 	}
-	return reporter.NewSnapshot(addresses, f.served, nodeport.Set{}, findings)
+	return c.Snapshot()
 }
 
 // understood returns the apps of which an agent gathers evidence.

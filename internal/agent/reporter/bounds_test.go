@@ -70,33 +70,16 @@ func known(addresses []netip.Addr, apps []app, is func(app, netip.Addr) (state, 
 }
 
 func (k knowledge) snapshot() reporter.Snapshot {
-	type place struct {
-		address netip.Addr
-		cause   reporter.FailureCause
+	c := reporter.NewCollector(k.addresses)
+	for _, app := range k.apps {
+		c.Serve(app.port, app.ipv4, app.ipv6)
 	}
-	ports := map[place][]uint16{}
 	for pair, state := range k.states {
 		if state != reached {
-			at := place{pair.Addr(), k.causes[pair]}
-			ports[at] = append(ports[at], pair.Port())
+			c.Add(slices.Index(k.addresses, pair.Addr()), pair.Port(), k.causes[pair])
 		}
 	}
-	var findings []reporter.PairFinding
-	for at, ports := range ports {
-		findings = append(findings, reporter.PairFinding{
-			FailureCause: at.cause, Addresses: []netip.Addr{at.address}, Ports: nodeport.Of(ports...),
-		})
-	}
-	var ipv4, ipv6 []uint16
-	for _, app := range k.apps {
-		if app.ipv4 {
-			ipv4 = append(ipv4, app.port)
-		}
-		if app.ipv6 {
-			ipv6 = append(ipv6, app.port)
-		}
-	}
-	return reporter.NewSnapshot(k.addresses, nodeport.Of(ipv4...), nodeport.Of(ipv6...), findings)
+	return c.Snapshot()
 }
 
 func addresses(texts ...string) []netip.Addr {

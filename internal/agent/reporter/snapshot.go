@@ -48,19 +48,55 @@ type Snapshot struct {
 	Pending    []PairFinding
 }
 
-// NewSnapshot sums up findings, of which no two may name the same pair.
-func NewSnapshot(addresses []netip.Addr, ipv4, ipv6 nodeport.Set, findings []PairFinding) Snapshot {
+// Collector gathers what is known of the pairs of addresses, one by one in any order.
+type Collector struct {
+	addresses  []netip.Addr
+	ipv4, ipv6 []uint16
+	found      []map[FailureCause][]uint16
+}
+
+// NewCollector returns a collector of the pairs of addresses, which are ascending.
+func NewCollector(addresses []netip.Addr) Collector {
+	return Collector{addresses: addresses, found: make([]map[FailureCause][]uint16, len(addresses))}
+}
+
+// Serve takes a port that is dialled, by the families in which it is.
+func (c *Collector) Serve(port uint16, ipv4, ipv6 bool) {
+	if ipv4 {
+		c.ipv4 = append(c.ipv4, port)
+	}
+	if ipv6 {
+		c.ipv6 = append(c.ipv6, port)
+	}
+}
+
+// Add takes a pair that is not reached, by the index of its address.
+func (c *Collector) Add(address int, port uint16, cause FailureCause) {
+	if c.found[address] == nil {
+		c.found[address] = map[FailureCause][]uint16{}
+	}
+	c.found[address][cause] = append(c.found[address][cause], port)
+}
+
+// Snapshot returns what was gathered.
+func (c *Collector) Snapshot() Snapshot {
+	var findings []PairFinding
+	for i, address := range c.addresses {
+		for cause, ports := range c.found[i] {
+			findings = append(findings, PairFinding{cause, []netip.Addr{address}, nodeport.Of(ports...)})
+		}
+	}
 	findings = merge(findings)
-	proven := slices.IndexFunc(findings, func(f PairFinding) bool { return !f.Result.Reached() })
-	if proven < 0 {
-		proven = len(findings)
+	failures := slices.IndexFunc(findings, func(f PairFinding) bool { return !f.Result.Reached() })
+	if failures < 0 {
+		failures = len(findings)
 	}
 	return Snapshot{
-		Addresses: addresses,
-		IPv4:      ipv4,
-		IPv6:      ipv6,
-		Failures:  findings[proven:],
-		Pending:   findings[:proven],
+		Addresses: c.addresses,
+		IPv4:      nodeport.Of(c.ipv4...),
+		IPv6:      nodeport.Of(c.ipv6...),
+		Failures:  findings[failures:],
+		Pending:   findings[:failures],
 	}
 }
 

@@ -1,4 +1,4 @@
-package agent
+package schedule
 
 import (
 	"net/netip"
@@ -8,20 +8,21 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // crowded is a schedule in which every pair of three addresses and a hundred
 // ports was reached, and is probed again after 8 minutes.
-func crowded(t *testing.T) *schedule {
+func crowded(t *testing.T) *Schedule {
 	t.Helper()
-	s := newSchedule(128)
-	s.resize(5600)
-	s.assign(0, addresses("10.0.0.1", "10.0.0.2", "10.0.0.3"), smallCluster)
+	s := New(128)
+	resize(s, 5600)
+	assign(s, 0, addresses("10.0.0.1", "10.0.0.2", "10.0.0.3"), protocol.PromptHeartbeat)
 	var ports []uint16
 	for port := uint16(30000); port < 30100; port++ {
 		ports = append(ports, port)
 	}
-	s.replaceServices(0, onPorts(ports...))
+	s.ReplaceServices(0, onPorts(ports...))
 	play(s, 0, time.Second)
 	p := s.pair(netip.MustParseAddrPort("10.0.0.1:30000"))
 	NewWithT(t).Expect(s.period(p)).To(Equal(8 * time.Minute))
@@ -30,23 +31,22 @@ func crowded(t *testing.T) *schedule {
 
 // refuse plays a time in which some targets refuse, and returns the number of
 // probes.
-func refuse(s *schedule, from, to time.Duration, refuses func(netip.AddrPort) bool) (probes int) {
+func refuse(s *Schedule, from, to time.Duration, refuses func(netip.AddrPort) bool) (probes int) {
 	for now := from; now < to; now += 10 * time.Millisecond {
-		s.settle(now)
-		s.lookAtKin(now)
-		for f, ok := s.start(now); ok; f, ok = s.start(now) {
+		s.Advance(now)
+		for f, ok := s.Start(now); ok; f, ok = s.Start(now) {
 			probes++
-			if refuses(f.target.Address) {
-				s.finish(now, f, refused())
+			if refuses(f.Target.Address) {
+				s.Finish(now, f, refused())
 			} else {
-				s.finish(now, f, probe.Result{})
+				s.Finish(now, f, probe.Result{})
 			}
 		}
 	}
 	return probes
 }
 
-func inState(s *schedule, address string, wanted state) (n int) {
+func inState(s *Schedule, address string, wanted state) (n int) {
 	for port := range s.rows {
 		if s.pair(netip.AddrPortFrom(netip.MustParseAddr(address), port)).state == wanted {
 			n++

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"fmt"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -145,8 +144,7 @@ func TestHealthyAgentIsAsFast(t *testing.T) {
 // every pair is reported in time.
 func TestOnlyOtherNodeDies(t *testing.T) {
 	const apps = 40
-	inBubble(t, func(t *testing.T, b *bubble) {
-		b.loop.post(func(time.Duration) { b.loop.schedule.limit = 128 })
+	inBubbleOf(t, 128, func(t *testing.T, b *bubble) {
 		b.amongNodes(1, apps)
 		var slowest time.Duration
 		for range 10 {
@@ -186,97 +184,6 @@ func TestNoReportInDoubt(t *testing.T) {
 		b.g.Expect(b.reports()).To(HaveLen(reports))
 		b.g.Expect(b.until(fails)).To(BeNumerically("<", 300*time.Millisecond))
 	})
-}
-
-// TestWhatEndsADoubt plays answers to probes that began before and after the
-// doubt, on the node's own and on other addresses.
-func TestWhatEndsADoubt(t *testing.T) {
-	for _, tc := range []struct {
-		name    string
-		from    string
-		early   bool
-		result  probe.Result
-		settled bool
-	}{
-		{"another node's answer", "10.0.0.2", false, probe.Result{}, true},
-		{"another node's answer to an earlier probe", "10.0.0.2", true, probe.Result{}, false},
-		{"another node's refusal", "10.0.0.2", false, refused(), false},
-		{"the node's own answer", "10.0.0.9", false, probe.Result{}, false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			g := NewWithT(t)
-			s := known(addresses("10.0.0.1", "10.0.0.2", "10.0.0.9"), onPorts(30000),
-				func(service, netip.Addr) (state, probe.Result) { return reached, probe.Result{} })
-			s.own = addresses("10.0.0.9")
-			s.trouble(time.Minute, s.pair(netip.MustParseAddrPort(one)))
-			g.Expect(s.doubt.open).To(BeTrue())
-			f := flight{target: probe.Target{Address: netip.MustParseAddrPort(tc.from + ":30000")}, started: time.Minute}
-			if tc.early {
-				f.started--
-			}
-			s.finish(time.Minute, f, tc.result)
-			g.Expect(s.doubt.open).To(Equal(!tc.settled))
-		})
-	}
-	t.Run("not trouble with the node itself", func(t *testing.T) {
-		s := known(addresses("10.0.0.1", "10.0.0.9"), onPorts(30000),
-			func(service, netip.Addr) (state, probe.Result) { return reached, probe.Result{} })
-		s.own = addresses("10.0.0.9")
-		s.trouble(time.Minute, s.pair(netip.MustParseAddrPort("10.0.0.9:30000")))
-		NewWithT(t).Expect(s.doubt.open).To(BeFalse())
-	})
-}
-
-// TestDoubtIsCheap: one makes 16 pairs due, those of the same port first and none
-// of the node itself, and many in a row no more than 64 per second.
-func TestDoubtIsCheap(t *testing.T) {
-	g := NewWithT(t)
-	var ports []uint16
-	for port := uint16(30000); port < 30100; port++ {
-		ports = append(ports, port)
-	}
-	s := known(addresses("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.9"), onPorts(ports...),
-		func(service, netip.Addr) (state, probe.Result) { return reached, probe.Result{} })
-	s.own = addresses("10.0.0.9")
-	far := 10 * time.Minute
-	for _, p := range s.queue {
-		p.due = far + time.Duration(p.phase)
-	}
-	due := func(now time.Duration) (pairs []*pair) {
-		for _, p := range s.queue {
-			if p.due <= now {
-				pairs = append(pairs, p)
-			}
-		}
-		return pairs
-	}
-	now := time.Minute
-	s.trouble(now, s.pair(netip.MustParseAddrPort(one)))
-	g.Expect(due(now)).To(HaveLen(sweepSize))
-	samePort := 0
-	for _, p := range due(now) {
-		g.Expect(p.address.String()).NotTo(Equal("10.0.0.9"))
-		if p.row.service.port == 30000 {
-			samePort++
-		}
-	}
-	g.Expect(samePort).To(Equal(3), "the pair in trouble is probed again itself")
-
-	probes := 0
-	for _, port := range ports[1:] {
-		for {
-			f, ok := s.start(now)
-			if !ok {
-				break
-			}
-			probes++
-			s.finish(now, f, probe.Result{})
-		}
-		now += 10 * time.Millisecond
-		s.trouble(now, s.pair(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), port)))
-		s.settle(now)
-	}
-	g.Expect(probes).To(BeNumerically("~", 72, 16), "a burst, and 64 in the second after")
 }
 
 // TestSlowAppRaisesNoDoubt: an app that always takes its time is not in trouble.

@@ -1,4 +1,4 @@
-package agent
+package service
 
 import (
 	"slices"
@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/probe"
 	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
@@ -43,13 +42,13 @@ func aService(change ...func(*corev1.Service)) *corev1.Service {
 
 func TestServiceOf(t *testing.T) {
 	g := NewWithT(t)
-	svc, ok := serviceOf(aService())
+	svc, ok := Of(aService())
 	g.Expect(ok).To(BeTrue())
-	g.Expect(svc.key.String()).To(Equal("shop/web"))
-	g.Expect(svc.port).To(BeEquivalentTo(31000))
-	g.Expect(svc.ipv4).To(BeTrue())
-	g.Expect(svc.ipv6).To(BeFalse())
-	g.Expect(svc.probe).To(Equal(protocol.Probe{Path: "/healthz", Period: 7 * time.Second, Timeout: 3 * time.Second, Threshold: 4}))
+	g.Expect(svc.Key.String()).To(Equal("shop/web"))
+	g.Expect(svc.Port).To(BeEquivalentTo(31000))
+	g.Expect(svc.IPv4).To(BeTrue())
+	g.Expect(svc.IPv6).To(BeFalse())
+	g.Expect(svc.Probe).To(Equal(protocol.Probe{Path: "/healthz", Period: 7 * time.Second, Timeout: 3 * time.Second, Threshold: 4}))
 }
 
 // Others may add ports to the Service: they are not the app's, wherever they stand.
@@ -65,14 +64,14 @@ func TestServiceOfLeavesForeignPortsAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			want, _ := serviceOf(aService())
-			got, ok := serviceOf(aService(func(s *corev1.Service) { s.Spec.Ports = ports }))
+			want, _ := Of(aService())
+			got, ok := Of(aService(func(s *corev1.Service) { s.Spec.Ports = ports }))
 			g.Expect(ok).To(BeTrue())
 			g.Expect(got).To(Equal(want))
 		})
 	}
 	t.Run("alone", func(t *testing.T) {
-		_, ok := serviceOf(aService(func(s *corev1.Service) { s.Spec.Ports = foreign }))
+		_, ok := Of(aService(func(s *corev1.Service) { s.Spec.Ports = foreign }))
 		NewWithT(t).Expect(ok).To(BeFalse())
 	})
 }
@@ -90,7 +89,7 @@ func TestServiceOfIgnores(t *testing.T) {
 		"UDP":                func(s *corev1.Service) { s.Spec.Ports[0].Protocol = corev1.ProtocolUDP },
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, ok := serviceOf(aService(change))
+			_, ok := Of(aService(change))
 			NewWithT(t).Expect(ok).To(BeFalse())
 		})
 	}
@@ -116,8 +115,8 @@ func TestServiceForm(t *testing.T) {
 		{"status", true, func(s *corev1.Service) { s.Status.Conditions = []metav1.Condition{{}} }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			before, _ := serviceOf(aService())
-			after, ok := serviceOf(aService(tc.change))
+			before, _ := Of(aService())
+			after, ok := Of(aService(tc.change))
 			g := NewWithT(t)
 			g.Expect(ok).To(BeTrue())
 			if tc.same {
@@ -126,37 +125,5 @@ func TestServiceForm(t *testing.T) {
 				g.Expect(after).NotTo(Equal(before))
 			}
 		})
-	}
-}
-
-func TestServiceSurvivesTransformer(t *testing.T) {
-	g := NewWithT(t)
-	want, _ := serviceOf(aService())
-	got, err := serviceStore{}.Transformer()(aService())
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(got.(*slim[service]).kept).To(BeTrue())
-	g.Expect(got.(*slim[service]).form).To(Equal(want))
-}
-
-// TestForeignServicesCostTheirNames: what others write on their Services is not kept,
-// not even while a list is gathered.
-func TestForeignServicesCostTheirNames(t *testing.T) {
-	g := NewWithT(t)
-	got, err := serviceStore{}.Transformer()(aService(func(svc *corev1.Service) { svc.OwnerReferences = nil }))
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(got).To(Equal(&slim[service]{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}))
-}
-
-// TestReasons: what package probe calls a failure is what the API calls it.
-func TestReasons(t *testing.T) {
-	for reason, want := range map[probe.Reason]string{
-		probe.ConnectionRefused: v1alpha1.ReasonConnectionRefused,
-		probe.ConnectionReset:   v1alpha1.ReasonConnectionReset,
-		probe.Timeout:           v1alpha1.ReasonTimeout,
-		probe.NoRoute:           v1alpha1.ReasonNoRoute,
-		probe.HTTPStatus:        v1alpha1.ReasonHTTPStatus,
-		probe.ProtocolError:     v1alpha1.ReasonProtocolError,
-	} {
-		NewWithT(t).Expect(string(reason)).To(Equal(want))
 	}
 }

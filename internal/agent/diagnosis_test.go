@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -19,19 +18,19 @@ const (
 	health    = "10.0.0.1:10256"
 )
 
-// withWays has an app on 30000 of two other nodes, with a cluster IP and a ready
+// withPaths has an app on 30000 of two other nodes, with a cluster IP and a ready
 // pod.
-func (b *bubble) withWays() {
+func (b *bubble) withPaths() {
 	b.amongNodes(2, 2)
 	services := onPorts(30000, 30001)
-	services[0].clusterIPs[0] = netip.MustParseAddrPort(clusterIP)
+	services[0].ClusterIPs[0] = netip.MustParseAddrPort(clusterIP)
 	b.list("8", services...)
-	b.g.Expect(endpointStore{b.loop}.Update(aSlice())).To(Succeed())
+	b.g.Expect(endpointStore(b.loop).Update(aSlice())).To(Succeed())
 	b.wait(12 * time.Second)
 	b.g.Expect(b.last()).To(Satisfy(clean))
 }
 
-func (b *bubble) dialledWays() int {
+func (b *bubble) dialledPaths() int {
 	return b.dialled(pod) + b.dialled(clusterIP) + b.dialled(health)
 }
 
@@ -54,8 +53,8 @@ func TestEvidence(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			inBubble(t, func(_ *testing.T, b *bubble) {
-				b.withWays()
-				b.g.Expect(b.dialledWays()).To(BeZero(), "nothing is wrong")
+				b.withPaths()
+				b.g.Expect(b.dialledPaths()).To(BeZero(), "nothing is wrong")
 				b.make(pod, tc.pod)
 				b.make(clusterIP, tc.clusterIP)
 				b.make(health, tc.health)
@@ -64,17 +63,17 @@ func TestEvidence(t *testing.T) {
 				b.g.Expect(b.last().Failures).To(HaveLen(1))
 				b.g.Expect(b.last().Failures[0].Evidence).To(Equal(&tc.want), "the first report has it")
 
-				dials := b.dialledWays()
+				dials := b.dialledPaths()
 				b.wait(time.Minute)
-				b.g.Expect(b.dialledWays()-dials).To(BeNumerically("~", 30, 10), "again every 5 s or so")
+				b.g.Expect(b.dialledPaths()-dials).To(BeNumerically("~", 30, 10), "again every 5 s or so")
 				b.g.Expect(b.last().Failures[0].Evidence).To(Equal(&tc.want))
 
 				b.make(one, behaviour{})
 				b.until(clean)
 				b.wait(3 * time.Second)
-				dials = b.dialledWays()
+				dials = b.dialledPaths()
 				b.wait(time.Minute)
-				b.g.Expect(b.dialledWays()).To(Equal(dials), "it is over")
+				b.g.Expect(b.dialledPaths()).To(Equal(dials), "it is over")
 				b.g.Expect(b.dialled("10.0.0.2:10256")).To(BeZero())
 			})
 		})
@@ -95,7 +94,7 @@ func TestNoProxyIsNoEvidenceWhereThereIsNoneAtAll(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			inBubble(t, func(_ *testing.T, b *bubble) {
-				b.withWays()
+				b.withPaths()
 				b.make(health, tc.health)
 				b.make("10.0.0.9:10256", tc.own)
 				b.make(one, behaviour{result: refused()})
@@ -116,7 +115,7 @@ func TestEvidenceChanges(t *testing.T) {
 				return fails(s) && s.Failures[0].Evidence.Pod == pod && s.Failures[0].Evidence.KubeProxy == proxy
 			}
 		}
-		b.withWays()
+		b.withPaths()
 		b.make(one, behaviour{result: refused()})
 		b.until(says("Reached", "Reached"))
 		b.make(health, behaviour{result: refused()})
@@ -134,12 +133,12 @@ func TestEvidenceChanges(t *testing.T) {
 			"heartbeats alone: refusals and silence that take turns are no news")
 
 		b.make("10.244.0.6:9898", behaviour{result: refused()})
-		b.g.Expect(endpointStore{b.loop}.Update(aSlice(func(s *discoveryv1.EndpointSlice) {
+		b.g.Expect(endpointStore(b.loop).Update(aSlice(func(s *discoveryv1.EndpointSlice) {
 			s.Endpoints = s.Endpoints[:1]
 			s.Endpoints[0].Addresses = []string{"10.244.0.6"}
 		}))).To(Succeed())
 		b.g.Expect(b.until(says("ConnectionRefused", "ConnectionRefused"))).To(BeNumerically("<=", 1200*time.Millisecond))
-		b.g.Expect(endpointStore{b.loop}.Delete(aSlice())).To(Succeed())
+		b.g.Expect(endpointStore(b.loop).Delete(aSlice())).To(Succeed())
 		b.until(says("", "ConnectionRefused"))
 	})
 }
@@ -147,7 +146,7 @@ func TestEvidenceChanges(t *testing.T) {
 // TestEvidenceIsNotAwaited: the report goes out without it.
 func TestEvidenceIsNotAwaited(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
-		b.withWays()
+		b.withPaths()
 		for _, address := range []string{pod, clusterIP, health} {
 			b.make(address, behaviour{after: time.Hour})
 		}
@@ -163,7 +162,7 @@ func TestEvidenceDialsNothingOdd(t *testing.T) {
 	for _, address := range []string{"127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1", "metadata"} {
 		inBubble(t, func(_ *testing.T, b *bubble) {
 			b.amongNodes(2, 1)
-			b.g.Expect(endpointStore{b.loop}.Update(aSlice(func(s *discoveryv1.EndpointSlice) {
+			b.g.Expect(endpointStore(b.loop).Update(aSlice(func(s *discoveryv1.EndpointSlice) {
 				s.Endpoints = []discoveryv1.Endpoint{{Addresses: []string{address}}}
 			}))).To(Succeed())
 			b.make(one, behaviour{result: refused()})
@@ -179,69 +178,11 @@ func TestEvidenceDialsNothingOdd(t *testing.T) {
 // TestNoEvidenceOnTheNodeItself: its own failures explain themselves.
 func TestNoEvidenceOnTheNodeItself(t *testing.T) {
 	inBubble(t, func(_ *testing.T, b *bubble) {
-		b.withWays()
+		b.withPaths()
 		b.make("10.0.0.9:30000", behaviour{result: refused()})
 		b.until(fails)
 		b.wait(time.Minute)
-		b.g.Expect(b.dialledWays() + b.dialled("10.0.0.9:10256")).To(BeZero())
+		b.g.Expect(b.dialledPaths() + b.dialled("10.0.0.9:10256")).To(BeZero())
 		b.g.Expect(b.last().Failures[0].Evidence).To(BeNil())
 	})
-}
-
-// TestEvidenceIsBounded: in a large outage, four attempts at once, about 64 apps
-// and 16 nodes, and others take the place of those that recover.
-func TestEvidenceIsBounded(t *testing.T) {
-	g := NewWithT(t)
-	var ports []uint16
-	for port := uint16(30000); port < 30100; port++ {
-		ports = append(ports, port)
-	}
-	services := onPorts(ports...)
-	for i := range services {
-		services[i].clusterIPs[0] = netip.AddrPortFrom(netip.MustParseAddr("10.96.0.1"), services[i].port)
-	}
-	var nodes []netip.Addr
-	for i := range 20 {
-		nodes = append(nodes, netip.MustParseAddr(fmt.Sprintf("10.0.0.%d", i+1)))
-	}
-	s := known(nodes, services, func(service, netip.Addr) (state, probe.Result) { return failing, timedOut() })
-	s.limit = 128
-
-	tried := map[netip.AddrPort]bool{}
-	for {
-		var underWay []attempt
-		for {
-			a, ok := s.startWay(time.Minute)
-			if !ok {
-				break
-			}
-			underWay = append(underWay, a)
-			tried[a.target.Address] = true
-		}
-		if len(underWay) == 0 {
-			break
-		}
-		g.Expect(len(underWay)).To(BeNumerically("<=", 4))
-		for _, a := range underWay {
-			s.finishWay(time.Minute, a, timedOut())
-		}
-	}
-	g.Expect(tried).To(HaveLen(64 + 16))
-	g.Expect(s.inFlight).To(BeZero())
-
-	for target := range tried {
-		for i := range s.addresses {
-			if r := s.rows[target.Port()]; r != nil {
-				s.conclude(&r.pairs[i], reached, probe.Result{})
-			}
-		}
-	}
-	a, ok := s.startWay(time.Minute)
-	g.Expect(ok).To(BeTrue())
-	g.Expect(tried).NotTo(HaveKey(a.target.Address))
-
-	s.replaceServices(time.Minute, nil)
-	g.Expect(s.tracking.ailing).To(BeEmpty())
-	g.Expect(s.tracking.tried).To(BeEmpty())
-	g.Expect(s.finishWay(time.Minute, a, timedOut())).To(BeFalse(), "its app is gone")
 }

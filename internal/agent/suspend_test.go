@@ -50,10 +50,11 @@ func TestFrozen(t *testing.T) {
 	t.Run("for one heartbeat at most", func(t *testing.T) {
 		inBubble(t, func(_ *testing.T, b *bubble) {
 			b.amongNodes(2, 2)
-			b.loop.post(func(time.Duration) {
-				time.Sleep(30 * time.Second)
-				b.loop.schedule.rows[30000].service.probe.Timeout = time.Minute
-			})
+			services := onPorts(30000, 30001)
+			services[0].Probe.Timeout = time.Minute
+			b.list("8", services...)
+			b.wait(12 * time.Second)
+			freeze(b, 30*time.Second)
 			b.wait(29 * time.Second)
 			b.make(one, behaviour{after: time.Hour})
 			reports := len(b.reports())

@@ -1,4 +1,4 @@
-package agent
+package schedule
 
 import (
 	"encoding/json"
@@ -11,19 +11,19 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/agent/reporter"
+	"github.com/exposedapp/exposedapp/internal/agent/service"
 	"github.com/exposedapp/exposedapp/internal/probe"
 	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // known is a schedule of pairs that are what is says.
 func known(
-	addresses []netip.Addr, services []service, is func(service, netip.Addr) (state, probe.Result),
-) *schedule {
-	s := newSchedule(1)
-	s.assign(0, addresses, smallCluster)
-	s.replaceServices(0, services)
+	addresses []netip.Addr, services []service.Service, is func(service.Service, netip.Addr) (state, probe.Result),
+) *Schedule {
+	s := New(1)
+	assign(s, 0, addresses, protocol.PromptHeartbeat)
+	s.ReplaceServices(0, services)
 	for _, r := range s.rows {
 		for i := range r.pairs {
 			if p := &r.pairs[i]; p.state != undialled {
@@ -36,14 +36,14 @@ func known(
 }
 
 // onPorts are IPv4 Services, one on each port.
-func onPorts(ports ...uint16) []service {
-	var services []service
+func onPorts(ports ...uint16) []service.Service {
+	var services []service.Service
 	for _, port := range ports {
-		services = append(services, service{
-			key:   types.NamespacedName{Name: fmt.Sprint(port)},
-			port:  port,
-			ipv4:  true,
-			probe: protocol.DecodeProbe(""),
+		services = append(services, service.Service{
+			Key:   types.NamespacedName{Name: fmt.Sprint(port)},
+			Port:  port,
+			IPv4:  true,
+			Probe: protocol.DecodeProbe(""),
 		})
 	}
 	return services
@@ -65,42 +65,47 @@ func timedOut() probe.Result {
 	return probe.Result{Reason: probe.Timeout, Message: "i/o timeout"}
 }
 
-// TestSurvey: every pair is in the survey as it is in the schedule, with the
+// TestSurvey: every pair is in the snapshot as it is in the schedule, with the
 // ports of its family.
 func TestSurvey(t *testing.T) {
-	words := []string{"", v1alpha1.EvidenceReached, v1alpha1.ReasonConnectionRefused, v1alpha1.ReasonTimeout}
+	results := []probe.Result{{}, {Reason: probe.NotDialled}, refused(), timedOut()}
 	for seed := range uint64(20) {
 		g := NewWithT(t)
 		random := rand.New(rand.NewPCG(seed, 0))
 		services := onPorts()
 		for _, offset := range random.Perm(300)[:random.IntN(100)] {
 			svc := onPorts(uint16(30000 + offset))[0]
-			svc.ipv4, svc.ipv6 = random.IntN(4) > 0, random.IntN(2) > 0
+			svc.ClusterIPs[0] = netip.MustParseAddrPort("10.96.0.1:80")
+			svc.IPv4, svc.IPv6 = random.IntN(4) > 0, random.IntN(2) > 0
 			services = append(services, svc)
 		}
 		s := known(addresses("10.0.0.1", "10.0.0.2", "fd00::1"), services,
-			func(service, netip.Addr) (state, probe.Result) {
+			func(service.Service, netip.Addr) (state, probe.Result) {
 				state := []state{pending, reached, failing}[random.IntN(3)]
 				if state != failing {
 					return state, probe.Result{}
 				}
 				return state, []probe.Result{refused(), timedOut()}[random.IntN(2)]
 			})
-		for _, tried := range s.tracking.tried {
-			tried.word = words[random.IntN(len(words))]
+		for {
+			p, ok := s.StartDiagnosis(0)
+			if !ok {
+				break
+			}
+			s.FinishDiagnosis(0, p, results[random.IntN(len(results))])
 		}
-		survey := s.survey(0)
-		g.Expect(survey.Addresses).To(Equal(s.addresses))
+		snapshot := s.Snapshot(0)
+		g.Expect(snapshot.Addresses).To(Equal(s.addresses))
 		pairs := 0
 		for _, r := range s.rows {
-			g.Expect(survey.IPv4.Contains(r.service.port)).To(Equal(r.service.ipv4))
-			g.Expect(survey.IPv6.Contains(r.service.port)).To(Equal(r.service.ipv6))
+			g.Expect(snapshot.IPv4.Contains(r.service.Port)).To(Equal(r.service.IPv4))
+			g.Expect(snapshot.IPv6.Contains(r.service.Port)).To(Equal(r.service.IPv6))
 			for i := range r.pairs {
 				p := &r.pairs[i]
-				failures, pendings := covering(survey.Failures, p), covering(survey.Pending, p)
+				failures, pendings := covering(snapshot.Failures, p), covering(snapshot.Pending, p)
 				switch p.state {
 				case failing:
-					g.Expect(failures).To(ConsistOf(HaveField("FailureCause", reporter.FailureCause{Result: p.result, Evidence: s.evidenceOf(p)})))
+					g.Expect(failures).To(ConsistOf(HaveField("FailureCause", reporter.FailureCause{Result: p.result, Evidence: s.diagnosis.Evidence(s.paths(p))})))
 					g.Expect(pendings).To(BeEmpty())
 				case pending:
 					g.Expect(failures).To(BeEmpty())
@@ -120,7 +125,7 @@ func TestSurvey(t *testing.T) {
 func covering(findings []reporter.PairFinding, p *pair) []reporter.PairFinding {
 	var covering []reporter.PairFinding
 	for _, f := range findings {
-		if f.Ports.Contains(p.row.service.port) && slices.Contains(f.Addresses, p.address) {
+		if f.Ports.Contains(p.row.service.Port) && slices.Contains(f.Addresses, p.address) {
 			covering = append(covering, f)
 		}
 	}
@@ -131,20 +136,20 @@ func covering(findings []reporter.PairFinding, p *pair) []reporter.PairFinding {
 // app, and a family that an app lacks.
 func TestSurveyAsStatus(t *testing.T) {
 	nodes := addresses("10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1")
-	s := known(nodes, onPorts(30000, 30001, 30002, 30003), func(svc service, address netip.Addr) (state, probe.Result) {
+	s := known(nodes, onPorts(30000, 30001, 30002, 30003), func(svc service.Service, address netip.Addr) (state, probe.Result) {
 		switch {
-		case svc.port == 30003:
+		case svc.Port == 30003:
 			return pending, probe.Result{}
 		case address == nodes[2]:
 			return failing, timedOut()
-		case svc.port == 30001:
+		case svc.Port == 30001:
 			return failing, refused()
 		default:
 			return reached, probe.Result{}
 		}
 	})
 	g := NewWithT(t)
-	g.Expect(json.Marshal(s.survey(0).Status())).To(MatchJSON(`{
+	g.Expect(json.Marshal(s.Snapshot(0).Status())).To(MatchJSON(`{
 		"addresses": ["10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1"], "nodePorts": "30000-30003",
 		"failures": [
 			{"reason": "ConnectionRefused", "message": "connect: connection refused",
