@@ -29,7 +29,10 @@ type Assignment struct {
 // Assign takes what to dial. Pairs of addresses that stay keep what is known of them.
 func (s *Schedule) Assign(now time.Duration, a Assignment) {
 	resized, rephased := a.Size != s.timing.Size, !maps.Equal(a.Turns, s.timing.Turns)
-	s.own, s.timing.Size, s.timing.Turns, s.timing.Heartbeat = a.Own, a.Size, a.Turns, a.Heartbeat
+	s.timing.Size, s.timing.Turns, s.timing.Heartbeat = a.Size, a.Turns, a.Heartbeat
+	if !slices.Equal(a.Own, s.own) {
+		s.replaceOwn(a.Own)
+	}
 	if rephased {
 		for p := range s.all() {
 			p.phase = s.timing.Phase(p.target())
@@ -48,6 +51,19 @@ func (s *Schedule) Assign(now time.Duration, a Assignment) {
 	}
 	for _, p := range fresh {
 		s.enter(now, p)
+	}
+}
+
+// replaceOwn takes the addresses of the node itself. Evidence is about those of others.
+func (s *Schedule) replaceOwn(own []netip.Addr) {
+	for p := range s.all() {
+		s.stopDiagnosing(p)
+	}
+	s.own = own
+	for p := range s.all() {
+		if p.state == failing {
+			s.startDiagnosing(p)
+		}
 	}
 }
 

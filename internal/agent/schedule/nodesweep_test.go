@@ -41,6 +41,7 @@ func refuse(s *Schedule, from, to time.Duration, refuses func(netip.AddrPort) bo
 			} else {
 				s.Finish(now, f, probe.Result{})
 			}
+			mustBeLegal(s)
 		}
 	}
 	return probes

@@ -28,25 +28,22 @@ const (
 	ownHost                 // the address is, by whatever name, this host's own
 )
 
-// pair is one address and one node port. Every pair is at all times in one line of this
+// pair is one address and one node port. Every pair is at all times in a line of this
 // table, and the tests check that after each step:
 //
-//	state       probes under way     failed       other than zero may be
-//	undialled   0                    0            nothing: never queued
-//	pending     1 at most            ≤ threshold  -
-//	  was       failed + under way   ≤ threshold  troubled, diagnosing
-//	  reached   ≤ threshold
-//	reached     failed + under way   < threshold  troubled, diagnosing
-//	            ≤ threshold
-//	failing     1 at most            = threshold  result (always), troubled, podless,
-//	                                              diagnosing (always of another node)
-//	translated  failed + under way   < threshold  detour
-//	            ≤ threshold
-//	ownHost     1 at most            < threshold  -
+//	state       failed       hedged             may be set
+//	pending     ≤ threshold  if it wasReached   troubled; if it wasReached, diagnosing
+//	reached     < threshold  yes                troubled, diagnosing
+//	failing     = threshold  no                 result always, diagnosing always but on
+//	                                            the own node, troubled, podless
+//	translated  < threshold  yes                detour
+//	ownHost     < threshold  no
+//	undialled   0            no
 //
-// A pair that is dialled is in the queue, or waits for a worker, or has a probe under way;
-// it is never in the queue and waits as well. It is diagnosed only while it fails or is
-// troubled. It is to be probed again at once only while a probe is under way.
+// A pair is diagnosing only while it fails or is troubled. One that is not hedged has no
+// probe started while another is under way; it is probed again after that. A pair that is
+// dialled is in the queue, or waits for a worker, or has a probe under way; none is in the
+// queue and waits as well.
 type pair struct {
 	row     *row
 	address netip.Addr

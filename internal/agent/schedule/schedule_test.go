@@ -65,6 +65,7 @@ func TestHysteresis(t *testing.T) {
 				f, started := s.Start(at)
 				g.Expect(started).To(BeTrue(), "step %d", i)
 				g.Expect(s.Finish(at, f, step.result)).To(Equal(step.change), "step %d", i)
+				mustBeLegal(s)
 				g.Expect(s.pair(f.Target.Address).state).To(Equal(step.want), "step %d", i)
 			}
 		})
@@ -356,6 +357,7 @@ func playWith(s *Schedule, from, to time.Duration, result probe.Result, see ...f
 			see(now, f)
 		}
 		s.Finish(now, f, result)
+		mustBeLegal(s)
 	}
 }
 

@@ -23,6 +23,7 @@ func playNext(g Gomega, s *Schedule, result probe.Result) Change {
 	g.Expect(ok).To(BeTrue())
 	f, ok := s.Start(at)
 	g.Expect(ok).To(BeTrue())
+	defer mustBeLegal(s)
 	return s.Finish(at, f, result)
 }
 

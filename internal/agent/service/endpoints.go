@@ -96,7 +96,9 @@ func (s Sets) Ready(service types.NamespacedName, ipv6 bool) (ready netip.AddrPo
 // one.
 func (s Sets) Drop(e Endpoints) {
 	left := slices.DeleteFunc(s[e.Service], func(other Endpoints) bool { return other.Slice == e.Slice })
-	if s[e.Service] = left; len(left) == 0 {
+	if len(left) == 0 {
 		delete(s, e.Service)
+	} else {
+		s[e.Service] = left
 	}
 }
