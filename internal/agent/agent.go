@@ -27,20 +27,13 @@
 // as the Service's failure threshold says, and the first success ends it all. With the
 // defaults (period 5 s, timeout 2 s, threshold 2) a node port that begins to refuse
 // connections is thus known to fail at most 5.1 s later, and one that falls silent at most
-// 7.3 s later; where there is nobody else to ask, or others fail as well, silence is
-// reported up to 300 ms later. Another 100 ms gather what comes in a burst into one report.
+// 7.3 s later. Another 100 ms gather what comes in a burst into one report.
 //
 // Periods stretch so that an app meets no more than 35 probes per second from all nodes
-// together, whatever their number, and beyond that so that the agent itself makes no more
-// than 500. A result is reported for one cycle: its period, its timeout, and the time that
-// a confirmation takes. If no probe had a result by then, the pair is pending.
-//
-// Results belong to a Service in one form: its UID, its node port, its routing and its
-// probe settings. A Service that changes in any of these begins anew, and answers to
-// probes that started before count no more.
-//
-// A process that was stopped for 10 s, with its container or its machine, begins as after
-// a restart.
+// together, and beyond that so that the agent makes no more than 500. A result is reported
+// for one cycle: its period, its timeout, and the time that a confirmation takes. It
+// belongs to a Service in one form: its UID, node port, routing and probe settings. A
+// Service that changes in any of these starts without a result.
 package agent
 
 import (

@@ -58,7 +58,7 @@ type loop struct {
 	assignment *assignment
 	services   string
 
-	// rechecked is the newest round of rechecks that the pacer was told of, and
+	// rechecked is the newest round of rechecks of which the pacer knows, and
 	// unreadable the newest that could not be read.
 	rechecked, unreadable int64
 

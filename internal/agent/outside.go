@@ -14,7 +14,7 @@ import (
 const checkTime = 10 * time.Second
 
 // CheckOutside asks once whether an observer outside of the cluster could report, so
-// that whoever starts one is told at once what is missing. An API server that does not
+// that the agent says at its start what is missing. An API server that does not
 // answer is no reason to give up.
 func (c *Client) CheckOutside(ctx context.Context, observer string) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
@@ -26,7 +26,7 @@ func (c *Client) CheckOutside(ctx context.Context, observer string) error {
 		return advise(observer, err)
 	}
 	if err != nil {
-		// The watches go on to ask, and log what they are told.
+		// The watches go on to ask, and log the answers.
 		return nil
 	}
 	return unfit(&reachability)

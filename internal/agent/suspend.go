@@ -8,7 +8,7 @@ const (
 
 	// suspendedTime is how long the loop may be without a look at the clock. If it
 	// is longer, the process was stopped, and so were its probes: their timeouts
-	// are over although nobody waited for an answer.
+	// are over although the agent did not wait for an answer.
 	suspendedTime = 10 * time.Second
 
 	// lateTime is how long it may be before the pairs that missed their turn are
@@ -28,7 +28,7 @@ func (l *loop) resumeAfterSuspend(now time.Duration) {
 	if suspended < suspendedTime {
 		return
 	}
-	l.log.Info("Beginning anew, because the process did not run for a while", "seconds", int(suspended.Seconds()))
+	l.log.Info("Resuming as after a restart, because the process did not run for a while", "seconds", int(suspended.Seconds()))
 	l.schedule.ResumeAfterSuspend(now)
 	l.pacer.Restart(now)
 }

@@ -11,7 +11,7 @@ type Way uint8
 
 const (
 	// Unseen: there was nothing to look at, as with a connection that was refused.
-	// Whoever dials may know the way of others alike.
+	// The caller may know the way of similar dials.
 	Unseen Way = iota
 
 	// Direct: the packets left for the address that was dialled.
@@ -37,13 +37,12 @@ type Path struct {
 	// a way that is not translated, and the result is about that.
 	Proven bool
 
-	// Own is whether the address is, whoever it was said to be of, one of this
-	// host's own.
+	// Own is whether the address is one of this host's own, whichever node claims it.
 	Own bool
 }
 
-// Dialer makes TCP connections, and tells which way the kernel took them. Of a
-// dial that failed there is a path as well.
+// Dialer makes TCP connections, and returns which way the kernel took them, also for a
+// dial that failed.
 type Dialer interface {
 	Dial(ctx context.Context, address netip.AddrPort) (*net.TCPConn, Path, error)
 }

@@ -110,8 +110,7 @@ func (p *Prober) probe(ctx context.Context, target Target) Result {
 // request makes the request on a connection, and closes that.
 func (p *Prober) request(ctx context.Context, conn *net.TCPConn, deadline time.Time, target Target) Result {
 	defer conn.Close()
-	// Neither can fail on an open socket, and a probe without them still tells
-	// the truth.
+	// Neither can fail on an open socket, and a probe without them is still true.
 	_ = conn.SetLinger(0)
 	_ = conn.SetDeadline(deadline)
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(0, 0)) })

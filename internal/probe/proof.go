@@ -13,7 +13,7 @@ type Asker interface {
 }
 
 // Prover makes good for dials that were translated: it asks the address itself as
-// well. Both together are a word about it, as a client's connection is: the way to
+// well. Both together are evidence about it, as a client's connection is: the way to
 // the node's port works or not, and so does the app behind it.
 type Prover struct {
 	prober *Prober

@@ -30,7 +30,7 @@ const (
 	windowSize = 64240
 )
 
-// Check returns an error that tells what is missing, if this process may not send.
+// Check returns an error that says what is missing, if this process may not send.
 func Check(ctx context.Context) error {
 	conn, err := (&net.ListenConfig{}).ListenPacket(ctx, "ip4:tcp", "127.0.0.1")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // Dialer makes TCP connections, and has a look at each before anything else can
-// happen to it: at those that were made, and at those that nobody answered. It is a
+// happen to it: at those that were made, and at those without an answer. It is a
 // probe.Dialer.
 type Dialer struct {
 	kernel   *Kernel

@@ -1,4 +1,4 @@
-// Package sockdiag tells which way the kernel took a TCP connection.
+// Package sockdiag finds out which way the kernel took a TCP connection.
 //
 // A socket load balancer, such as those of Cilium and of Calico's eBPF dataplane,
 // has the kernel connect to a pod where a program asked for a node port. No packet

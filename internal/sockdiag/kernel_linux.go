@@ -19,8 +19,8 @@ const (
 	// microseconds unless the kernel is held up.
 	patience = time.Second
 
-	// trialPause is the time between two trials whether a kernel that told nothing
-	// tells by now. Each makes it look for a module to load.
+	// trialPause is the time between two trials of a kernel that did not answer. Each
+	// makes it look for a module to load.
 	trialPause = 30 * time.Second
 
 	// trialTime is how long Open waits for the first of them.
@@ -66,7 +66,7 @@ type table interface {
 	guesses(remotes []netip.AddrPort, s socket) []netip.AddrPort
 }
 
-// Kernel tells which way connections took. Any number of goroutines may ask.
+// Kernel knows which way connections took. Any number of goroutines may ask.
 type Kernel struct {
 	table    table
 	searches *rate.Limiter
@@ -80,14 +80,14 @@ type Kernel struct {
 	proven time.Time
 	led    map[uint16][]netip.AddrPort
 
-	// sighted is whether the kernel tells, trying whether a trial is under way,
+	// sighted is whether the kernel answers, trying whether a trial is under way,
 	// and tried when the last one ended.
 	sighted, trying atomic.Bool
 	tried           atomic.Pointer[time.Time]
 }
 
 // Open returns a Kernel. It fails if the kernel has no such table at all; if that
-// just tells nothing about TCP, all connections are unverified until it does.
+// just answers nothing about TCP, all connections are unverified until it does.
 func Open() (*Kernel, error) {
 	table, err := openNetlink()
 	if err != nil {
@@ -118,7 +118,7 @@ func newKernel(table table) *Kernel {
 	}
 }
 
-// Tells reports whether the kernel tells which way connections took. If not, it is
+// Tells reports whether the kernel answers which way connections took. If not, it is
 // asked again every now and then.
 func (k *Kernel) Tells() bool {
 	if k.sighted.Load() {

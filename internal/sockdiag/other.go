@@ -8,7 +8,7 @@ import (
 	"github.com/exposedapp/exposedapp/internal/probe"
 )
 
-// Kernel tells nothing on systems other than Linux.
+// Kernel knows nothing on systems other than Linux.
 type Kernel struct{}
 
 // Open fails.
@@ -17,7 +17,7 @@ func Open() (*Kernel, error) { return nil, errors.ErrUnsupported }
 // Tells reports false.
 func (*Kernel) Tells() bool { return false }
 
-// Dialer makes connections that nobody looks at.
+// Dialer makes connections without a look at them.
 type Dialer = probe.Unwatched
 
 // NewDialer returns a Dialer.

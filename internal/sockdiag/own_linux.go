@@ -17,7 +17,7 @@ const (
 	maxKnown = 256
 )
 
-// hosts tells the addresses of this host from those of others. Any number of
+// hosts knows which addresses are of this host. Any number of
 // goroutines may ask.
 type hosts struct {
 	mu    sync.Mutex

@@ -36,8 +36,7 @@ const (
 // Kind is where a path leads.
 type Kind uint8
 
-// The kinds of paths. That to the node's own proxy tells whether there is one to be
-// expected on others.
+// The kinds of paths. Where the node's own proxy does not answer, no other is expected to.
 const (
 	ToPod Kind = iota
 	ToClusterIP

@@ -41,25 +41,16 @@ const (
 // listed as pending too; but nothing ever becomes reached. Pairs that are pending for
 // one reason are never listed with another.
 func (s Snapshot) Status() v1alpha1.NodeReachabilityStatus {
-	if status := s.render(s.Failures, s.Pending); fits(status) {
-		return status
+	for _, shorten := range []func(Snapshot) Snapshot{
+		func(s Snapshot) Snapshot { return s },
+		Snapshot.withoutDetours, Snapshot.withoutEvidence, Snapshot.withoutRemnants, Snapshot.filled,
+	} {
+		s = shorten(s)
+		if status := s.render(s.Failures, s.Pending); fits(status) {
+			return status
+		}
 	}
-	s = s.withoutDetours()
-	if status := s.render(s.Failures, s.Pending); fits(status) {
-		return status
-	}
-	s = s.withoutEvidence()
-	if status := s.render(s.Failures, s.Pending); fits(status) {
-		return status
-	}
-	s = s.withoutRemnants()
-	if status := s.render(s.Failures, s.Pending); fits(status) {
-		return status
-	}
-	failures, pending := s.filled(s.Failures), s.filled(s.Pending)
-	if status := s.render(failures, pending); fits(status) {
-		return status
-	}
+	failures, pending := s.Failures, s.Pending
 	s = s.truncated()
 	rest := []PairFinding{s.everything()}
 	// Half of the room is left for pending entries to be fine: the coarser they
@@ -184,14 +175,17 @@ func size(part any) int {
 	return len(text)
 }
 
-// filled returns findings with ranges that run across ports that are not
-// dialled.
-func (s Snapshot) filled(findings []PairFinding) []PairFinding {
-	filled := slices.Clone(findings)
-	for i, f := range filled {
-		filled[i].Ports = f.Ports.Fill(s.dialled(f.Addresses))
+// filled returns the snapshot with ranges that run across ports that are not dialled.
+func (s Snapshot) filled() Snapshot {
+	fill := func(findings []PairFinding) []PairFinding {
+		filled := slices.Clone(findings)
+		for i, f := range filled {
+			filled[i].Ports = f.Ports.Fill(s.dialled(f.Addresses))
+		}
+		return filled
 	}
-	return filled
+	s.Failures, s.Pending = fill(s.Failures), fill(s.Pending)
+	return s
 }
 
 // truncated returns the snapshot without the highest ports, if there are so many

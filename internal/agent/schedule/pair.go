@@ -126,6 +126,16 @@ type row struct {
 	app workers.App
 }
 
+// where returns the pairs that keep picks.
+func (r *row) where(keep func(*pair) bool) (kept []*pair) {
+	for i := range r.pairs {
+		if p := &r.pairs[i]; keep(p) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
 // longestWaiting returns the pair that waits the longest in a lane, of which there is one.
 func (r *row) longestWaiting(l workers.Lane) *pair {
 	var first *pair
@@ -152,8 +162,8 @@ func (p *pair) silent(now time.Duration) bool {
 	return p.state == failing || p.troubled || p.inFlight > 1 || p.inFlight == 1 && now-p.started >= pace.HedgeDelay
 }
 
-// stale reports whether the result of a pair is older than its cycle. To renew it in a
-// report would be to say what nobody knows.
+// stale reports whether the result of a pair is older than its cycle, and so is not
+// reported.
 func (p *pair) stale(now time.Duration) bool {
 	return (p.state == reached || p.state == failing) && now > p.expires
 }

@@ -1,6 +1,6 @@
 // Package schedule decides which pair of an address and a node port is probed when, and
-// what a result means. It makes no probe, reads no clock and knows no API server: whoever
-// owns a Schedule asks which probes to start, and hands in their results.
+// what a result means. It makes no probe, reads no clock and knows no API server: the owner
+// of a Schedule asks which probes to start, and hands in their results.
 //
 // Regular probes have their turn once per period, and events have pairs probed out of
 // turn, for the reasons and within the allowances of one table (package pace). All of them
@@ -455,11 +455,8 @@ func (s *Schedule) sweepForCheck(now time.Duration) int {
 	var chosen []*pair
 	port := s.check.First().Port()
 	if r, ok := s.rows[port]; ok {
-		for i := range r.pairs {
-			if p := &r.pairs[i]; usable(p) && len(chosen) < selfcheck.SweepSize/2 {
-				chosen = append(chosen, p)
-			}
-		}
+		chosen = r.where(usable)
+		chosen = chosen[:min(len(chosen), selfcheck.SweepSize/2)]
 	}
 	chosen = append(chosen, s.calmest(selfcheck.SweepSize-len(chosen), func(p *pair) bool {
 		return usable(p) && p.row.service.Port != port
@@ -516,8 +513,8 @@ func (s *Schedule) scheduleNodeSweep(now time.Duration, p *pair) {
 	if !s.request(now, pace.Subject{Why: pace.SweepNode, Address: p.address}, p.target()) || p.state != failing {
 		return
 	}
-	s.probeOutOfTurn(now, pace.Compare,
-		slices.DeleteFunc(s.reachedElsewhere(p), func(other *pair) bool { return other.inFlight > 0 })...)
+	idle := slices.DeleteFunc(s.reachedElsewhere(p.row), func(p *pair) bool { return p.inFlight > 0 })
+	s.probeOutOfTurn(now, pace.Compare, idle...)
 }
 
 // sweepNode makes those pairs of an address due of which what is known is not what changed
@@ -529,7 +526,7 @@ func (s *Schedule) sweepNode(now time.Duration, changed netip.AddrPort) int {
 	switch {
 	case turned != nil && turned.state == reached:
 		outdated = failing
-	case turned != nil && turned.state == failing && len(s.reachedElsewhere(turned)) > 0:
+	case turned != nil && turned.state == failing && len(s.reachedElsewhere(turned.row)) > 0:
 		outdated = reached
 	default:
 		return 0
@@ -548,14 +545,10 @@ func (s *Schedule) sweepNode(now time.Duration, changed netip.AddrPort) int {
 // recheckEndpoints has a Service probed because its endpoints changed. What is known of it
 // stays.
 func (s *Schedule) recheckEndpoints(now time.Duration, port uint16) int {
-	var dialled []*pair
-	for i := range s.rows[port].pairs {
-		p := &s.rows[port].pairs[i]
+	dialled := s.rows[port].where(func(p *pair) bool { return p.state != undialled })
+	for _, p := range dialled {
 		if p.state == failing {
 			p.since = now
-		}
-		if p.state != undialled {
-			dialled = append(dialled, p)
 		}
 	}
 	s.probeOutOfTurn(now, pace.RecheckEndpoints, dialled...)

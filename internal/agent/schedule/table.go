@@ -64,18 +64,13 @@ func (t *table) foreign(address netip.Addr) bool {
 	return !slices.Contains(t.own, address)
 }
 
-// reachedElsewhere returns the pairs of other nodes on the port of p that are reached.
-func (t *table) reachedElsewhere(p *pair) (reaches []*pair) {
-	for i := range p.row.pairs {
-		if other := &p.row.pairs[i]; other.state == reached && t.foreign(other.address) {
-			reaches = append(reaches, other)
-		}
-	}
-	return reaches
+// reachedElsewhere returns the pairs of other nodes in a row that are reached.
+func (t *table) reachedElsewhere(r *row) []*pair {
+	return r.where(func(p *pair) bool { return p.state == reached && t.foreign(p.address) })
 }
 
-// podless reports whether no pod could answer a pair. What it finds then concerns nobody
-// yet, and all observers find it at once.
+// podless reports whether no pod could answer a pair. A failure is not urgent then, and
+// all observers find it at once.
 func (t *table) podless(p *pair) bool {
 	return t.endpoints != nil && !t.endpoints.Ready(p.row.service.Key, p.address.Is6()).IsValid()
 }

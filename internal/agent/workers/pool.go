@@ -9,6 +9,7 @@
 package workers
 
 import (
+	"slices"
 	"time"
 
 	"github.com/exposedapp/exposedapp/internal/agent/queue"
@@ -93,15 +94,9 @@ type Pool struct {
 	// of each lane, and cutting that of the probes that were cut and have not ended.
 	waiting, held, cutting [None]int
 
-	// holds are the probes under way, and free the places that are unused.
+	// holds are the probes under way. The zero hold is a place that is free.
 	holds  []hold
-	free   []int32
 	serial uint64
-
-	// quick are probes of the first two lanes, in the order of their starts. Those
-	// before the one at checked are slow by now, or have ended.
-	quick   []Ticket
-	checked int
 
 	// decayed is when what the apps used was halved last.
 	decayed time.Duration
@@ -109,16 +104,14 @@ type Pool struct {
 
 // hold is a probe that holds a worker.
 type hold struct {
-	serial  uint64
+	ticket  Ticket
 	app     *App
 	lane    Lane
 	started time.Duration
 
-	// charged is what the app paid in advance.
+	// charged is what the app paid in advance, and cut whether the probe was cut.
 	charged time.Duration
-
-	// cut is whether the probe was cut.
-	cut bool
+	cut     bool
 }
 
 // Ticket names a probe that holds a worker; the zero Ticket names none.
@@ -215,20 +208,17 @@ func (p *Pool) Engage(now time.Duration, app *App, l Lane) Ticket {
 	p.Leave(app, l)
 	p.UnderWay++
 	p.serial++
-	place := int32(len(p.holds))
-	if last := len(p.free) - 1; last >= 0 {
-		place, p.free = p.free[last], p.free[:last]
-	} else {
+	place := slices.IndexFunc(p.holds, func(h hold) bool { return h.app == nil })
+	if place < 0 {
+		place = len(p.holds)
 		p.holds = append(p.holds, hold{})
 	}
-	ticket := Ticket{place, p.serial}
 	charged := SlowAfter
 	if l >= slow {
 		charged = app.Timeout
-	} else {
-		p.quick = append(p.quick, ticket)
 	}
-	p.holds[place] = hold{serial: ticket.serial, app: app, lane: l, started: now, charged: charged}
+	ticket := Ticket{int32(place), p.serial}
+	p.holds[place] = hold{ticket: ticket, app: app, lane: l, started: now, charged: charged}
 	p.held[l]++
 	p.charge(app, charged)
 	return ticket
@@ -242,7 +232,6 @@ func (p *Pool) Release(now time.Duration, ticket Ticket) bool {
 	p.UnderWay--
 	ended := p.holds[ticket.place]
 	p.holds[ticket.place] = hold{}
-	p.free = append(p.free, ticket.place)
 	p.held[ended.lane]--
 	if ended.cut {
 		p.cutting[ended.lane]--
@@ -253,14 +242,10 @@ func (p *Pool) Release(now time.Duration, ticket Ticket) bool {
 
 // reclassify moves the probes that turned out to be slow into their lane.
 func (p *Pool) reclassify(now time.Duration) {
-	for ; p.checked < len(p.quick); p.checked++ {
-		ticket := p.quick[p.checked]
-		h := &p.holds[ticket.place]
-		if h.serial != ticket.serial {
+	for i := range p.holds {
+		h := &p.holds[i]
+		if h.app == nil || h.lane >= slow || now < h.started+SlowAfter {
 			continue
-		}
-		if now < h.started+SlowAfter {
-			break
 		}
 		p.held[h.lane]--
 		h.lane = h.app.SlowLane()
@@ -268,24 +253,21 @@ func (p *Pool) reclassify(now time.Duration) {
 		p.charge(h.app, h.app.Timeout-h.charged)
 		h.charged = h.app.Timeout
 	}
-	if p.checked == len(p.quick) || p.checked > len(p.holds) {
-		p.quick = p.quick[:copy(p.quick, p.quick[p.checked:])]
-		p.checked = 0
-	}
 }
 
 // CutDue returns when Cut may have something to do without any result: when one more
 // probe turns out to be slow, and pairs wait.
 func (p *Pool) CutDue() time.Duration {
+	due := Never
 	if p.waiting == [None]int{} {
-		return Never
+		return due
 	}
-	for _, ticket := range p.quick[p.checked:] {
-		if next := p.holds[ticket.place]; next.serial == ticket.serial {
-			return next.started + SlowAfter
+	for i := range p.holds {
+		if h := &p.holds[i]; h.app != nil && h.lane < slow {
+			due = min(due, h.started+SlowAfter)
 		}
 	}
-	return Never
+	return due
 }
 
 // Cut gives up a slow probe if others find no worker because slow ones hold more than
@@ -298,20 +280,19 @@ func (p *Pool) Cut(now time.Duration) (Ticket, bool) {
 	if lane == None {
 		return Ticket{}, false
 	}
-	var ticket Ticket
 	var worst *hold
 	for i := range p.holds {
 		h := &p.holds[i]
-		if h.serial == 0 || h.cut || h.lane < lane {
+		if h.app == nil || h.cut || h.lane < lane {
 			continue
 		}
 		if worst == nil || h.app.used > worst.app.used || h.app.used == worst.app.used && h.started > worst.started {
-			ticket, worst = Ticket{int32(i), h.serial}, h
+			worst = h
 		}
 	}
 	worst.cut = true
 	p.cutting[worst.lane]++
-	return ticket, true
+	return worst.ticket, true
 }
 
 // overfull returns a lane that holds, with those after it, more than its share,
