@@ -93,7 +93,6 @@ type Diagnosis struct {
 	tried map[Path]*attempts
 	tries [kinds]int
 
-	ids      uint64
 	underWay int
 
 	// next is the path that is due first, and due when, as long as sought: until
@@ -105,9 +104,6 @@ type Diagnosis struct {
 
 // attempts are the probes of one path.
 type attempts struct {
-	// id tells apart the attempts before and after a recovery.
-	id uint64
-
 	// target is where the last probe went, and outcome what it found: Reached, a
 	// reason, or empty.
 	target  netip.AddrPort
@@ -122,7 +118,9 @@ type attempts struct {
 type Probe struct {
 	Target probe.Target
 	Path   Path
-	id     uint64
+
+	// tried tells apart the probes before and after a recovery.
+	tried *attempts
 }
 
 // New returns a diagnosis whose probes take workers of pool. lookup returns the Service of
@@ -164,9 +162,8 @@ func (d *Diagnosis) try(path Path) {
 		return
 	}
 	d.sought = false
-	d.ids++
 	d.tries[path.Kind]++
-	d.tried[path] = &attempts{id: d.ids}
+	d.tried[path] = &attempts{}
 }
 
 func (d *Diagnosis) release(path Path) {
@@ -202,7 +199,7 @@ func (d *Diagnosis) Begin(now time.Duration) (Probe, bool) {
 	d.sought = false
 	d.underWay++
 	d.pool.UnderWay++
-	return Probe{Path: d.next, id: tried.id, Target: target}, true
+	return Probe{Target: target, Path: d.next, tried: tried}, true
 }
 
 // Due returns when the next probe is due, never if that depends on something else than
@@ -242,7 +239,7 @@ func (d *Diagnosis) Finish(now time.Duration, p Probe, result probe.Result, clus
 	d.underWay--
 	d.sought = false
 	tried := d.tried[p.Path]
-	if tried == nil || tried.id != p.id {
+	if tried != p.tried {
 		return false
 	}
 	tried.underWay = false

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/internal/agent/pace"
+	"github.com/exposedapp/exposedapp/internal/agent/selfcheck"
 	"github.com/exposedapp/exposedapp/internal/agent/service"
 	"github.com/exposedapp/exposedapp/internal/agent/workers"
 	"github.com/exposedapp/exposedapp/internal/probe"
@@ -221,7 +222,7 @@ func (s *Schedule) ForgetRechecks() {
 
 // ResumeAfterSuspend makes all pairs pending. Probes under way count no more.
 func (s *Schedule) ResumeAfterSuspend(now time.Duration) {
-	s.check.Cancel()
+	s.check = selfcheck.Check{}
 	s.ways.Forget()
 	var all []*pair
 	for p := range s.all() {

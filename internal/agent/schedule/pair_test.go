@@ -125,7 +125,7 @@ func TestPairsStayLegal(t *testing.T) {
 					}
 				},
 			}
-			for range 5000 {
+			for range 2000 {
 				switch event := random.IntN(200); {
 				case event < len(events):
 					events[event]()

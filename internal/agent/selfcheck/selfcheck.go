@@ -79,11 +79,6 @@ func (c *Check) Await(target netip.AddrPort) {
 	}
 }
 
-// Cancel closes the check without a result.
-func (c *Check) Cancel() {
-	c.open = false
-}
-
 // Open reports whether the check is open.
 func (c *Check) Open() bool {
 	return c.open
