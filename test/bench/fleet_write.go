@@ -137,7 +137,6 @@ const (
 	appClue
 	// podClue: the app has a pod that counts as ready.
 	podClue
-	clues
 )
 
 func (f *fleetActor) clueTo(t *dialled, slot int, tried bool) clue {

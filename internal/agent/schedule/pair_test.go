@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,14 +45,7 @@ func mustBeLegal(s *Schedule) {
 func rulesOf(s *Schedule, p *pair) map[string]bool {
 	threshold := p.row.service.Probe.Threshold
 	queued, waits := s.queue.Contains(p), p.waits != workers.None
-	is := func(states ...state) bool {
-		for _, state := range states {
-			if p.state == state {
-				return true
-			}
-		}
-		return false
-	}
+	is := func(states ...state) bool { return slices.Contains(states, p.state) }
 	idle := !queued && !waits && p.inFlight == 0
 	return map[string]bool{
 		"an undialled pair is idle, and a dialled one is not":  idle == is(undialled),

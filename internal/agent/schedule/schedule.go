@@ -88,14 +88,14 @@ func New(limit int) *Schedule {
 			func(p *pair) *int32 { return &p.place },
 		),
 	}
-	s.diagnosis = diagnosis.New(&s.workers, s.service, &s.endpoints)
+	s.diagnosis = diagnosis.New(&s.workers, s.serviceOn, &s.endpoints)
 	return s
 }
 
 // NextDeadline returns when there is something to do without any event.
 func (s *Schedule) NextDeadline() time.Duration {
-	probe, _ := s.next()
-	return min(probe, s.requests.Deadline(), s.check.Due(), s.diagnosis.Due(), s.workers.CutDue())
+	next, _ := s.next()
+	return min(next, s.requests.Deadline(), s.check.Due(), s.diagnosis.Due(), s.workers.CutDue())
 }
 
 // next returns when Start has something to do, and false when that depends on

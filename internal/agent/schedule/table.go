@@ -37,8 +37,8 @@ func (t *table) pair(target netip.AddrPort) *pair {
 	return &r.pairs[i]
 }
 
-// service returns that of a port, nil if there is none.
-func (t *table) service(port uint16) *service.Service {
+// serviceOn returns the Service of a port, nil if there is none.
+func (t *table) serviceOn(port uint16) *service.Service {
 	if r, ok := t.rows[port]; ok {
 		return &r.service
 	}
