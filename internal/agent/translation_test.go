@@ -14,10 +14,7 @@ import (
 	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
-var (
-	backend      = netip.MustParseAddrPort("10.1.0.7:9898")
-	otherBackend = netip.MustParseAddrPort("10.1.0.8:9898")
-)
+var backend = netip.MustParseAddrPort("10.1.0.7:9898")
 
 // along is result, found by a way.
 func along(result probe.Result, way probe.Way) probe.Result {
