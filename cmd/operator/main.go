@@ -30,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/recorder"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/controller/nodereachability"
 	"github.com/exposedapp/exposedapp/internal/exposedapp"
 	"github.com/exposedapp/exposedapp/internal/lease"
 	"github.com/exposedapp/exposedapp/internal/listwatch"
@@ -37,7 +38,6 @@ import (
 	"github.com/exposedapp/exposedapp/internal/metricsauth"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
-	"github.com/exposedapp/exposedapp/internal/topology"
 )
 
 // version is set by the linker.
@@ -121,7 +121,7 @@ func run(opts options) error {
 	}); err != nil {
 		return fmt.Errorf("set up exposedapp: %w", err)
 	}
-	nodes := &topology.Reconciler{
+	nodes := &nodereachability.Reconciler{
 		Client:   mgr.GetClient(),
 		Rechecks: matrix,
 		Reports:  matrix,
@@ -131,7 +131,7 @@ func run(opts options) error {
 	if err := nodes.SetupWithManager(mgr, reports, controller.Options{
 		EnableWarmup: &warm, ReconciliationTimeout: time.Minute,
 	}); err != nil {
-		return fmt.Errorf("set up topology: %w", err)
+		return fmt.Errorf("set up nodereachability: %w", err)
 	}
 	for _, collector := range []prometheus.Collector{
 		metrics.New(mgr.GetCache(), matrix, mgr.Elected(), clock.RealClock{}), metrics.NewWatches(health),

@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/controller/nodereachability"
 	"github.com/exposedapp/exposedapp/internal/reachability"
-	"github.com/exposedapp/exposedapp/internal/topology"
 )
 
 // nodeGather is how long changes of Nodes wait for each other.
@@ -149,7 +149,7 @@ func judgedNode(item *corev1.Node, expected labels.Selector) reachability.Node {
 	node := reachability.Node{
 		Name:      item.Name,
 		Deleting:  item.DeletionTimestamp != nil,
-		Addresses: topology.Addresses(item),
+		Addresses: nodereachability.Addresses(item),
 		Labels:    item.Labels,
 		Excluded:  expected != nil && !expected.Matches(labels.Set(item.Labels)),
 	}

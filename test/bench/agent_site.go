@@ -20,8 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/controller/nodereachability"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
-	"github.com/exposedapp/exposedapp/internal/topology"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -89,7 +89,7 @@ func (s *site) addNodes(ctx context.Context) error {
 	}
 	return s.admin.Create(ctx, &v1alpha1.NodeReachability{
 		ObjectMeta: metav1.ObjectMeta{Name: agentNode},
-		Spec:       topology.Specs(created, 0)[agentNode],
+		Spec:       nodereachability.Specs(created, 0)[agentNode],
 	})
 }
 

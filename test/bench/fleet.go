@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/topology"
+	"github.com/exposedapp/exposedapp/internal/controller/nodereachability"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -69,7 +69,7 @@ func probesPerApp(b *bench, apps int) error {
 			nodes = append(nodes, *gen.Node(nodeName(i), nodeAddress(i).String()))
 		}
 		probes := 0.0
-		for _, spec := range topology.Specs(nodes, 0) {
+		for _, spec := range nodereachability.Specs(nodes, 0) {
 			period := stretched(declared, int(spec.ClusterSize), len(spec.Targets), map[time.Duration]int{declared: apps})
 			probes += float64(len(spec.Targets)) / period.Seconds()
 		}

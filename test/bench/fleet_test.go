@@ -12,7 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/topology"
+	"github.com/exposedapp/exposedapp/internal/controller/nodereachability"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -39,7 +39,7 @@ func newPlay(t *testing.T, n, size, apps int) *play {
 	for i := range n {
 		nodes = append(nodes, *gen.Node(nodeName(i), nodeAddress(i).String()))
 	}
-	for name, spec := range topology.Specs(nodes, 0) {
+	for name, spec := range nodereachability.Specs(nodes, 0) {
 		if size > n {
 			spec.ClusterSize, spec.HeartbeatSeconds = int32(size), int32(min(300, size*3/50))
 		}

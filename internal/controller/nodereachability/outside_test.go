@@ -1,4 +1,4 @@
-package topology_test
+package nodereachability_test
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/topology"
+	"github.com/exposedapp/exposedapp/internal/controller/nodereachability"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -33,7 +33,7 @@ func dialled(spec v1alpha1.NodeReachabilitySpec) []string {
 
 func TestOutsideSpecOfFewNodes(t *testing.T) {
 	g := NewWithT(t)
-	spec, until := topology.OutsideSpec("outside", []corev1.Node{
+	spec, until := nodereachability.OutsideSpec("outside", []corev1.Node{
 		*gen.Node("b", "10.0.0.2"), *gen.Node("a", "fd00::1", "10.0.0.1"), *gen.Node("c"),
 	}, 0, noon)
 	g.Expect(until).To(BeZero())
@@ -53,10 +53,10 @@ func TestOutsideSpecOfAllNodesStands(t *testing.T) {
 	for _, n := range []int{0, 1, 63, 64} {
 		t.Run(fmt.Sprintf("%d nodes", n), func(t *testing.T) {
 			g := NewWithT(t)
-			spec, until := topology.OutsideSpec("outside", nodesOf(n), 0, noon)
+			spec, until := nodereachability.OutsideSpec("outside", nodesOf(n), 0, noon)
 			g.Expect(until).To(BeZero())
 			g.Expect(dialled(spec)).To(Equal(names("node-%04d", n)))
-			later, _ := topology.OutsideSpec("outside", nodesOf(n), spec.ClusterSize, noon.Add(7*time.Hour))
+			later, _ := nodereachability.OutsideSpec("outside", nodesOf(n), spec.ClusterSize, noon.Add(7*time.Hour))
 			g.Expect(later).To(Equal(spec))
 		})
 	}
@@ -78,16 +78,16 @@ func TestOutsideSpecTakesTurns(t *testing.T) {
 			g := NewWithT(t)
 			nodes, seen, now := nodesOf(n), map[string]bool{}, noon
 			for range want.parts {
-				spec, until := topology.OutsideSpec("outside", nodes, 0, now)
+				spec, until := nodereachability.OutsideSpec("outside", nodes, 0, now)
 				g.Expect(until).To(And(BeTemporally(">", now), BeTemporally("<=", now.Add(want.turn))))
 				g.Expect(dialled(spec)).To(HaveLen(64))
-				restarted, still := topology.OutsideSpec("outside", nodes, spec.ClusterSize, until.Add(-time.Nanosecond))
+				restarted, still := nodereachability.OutsideSpec("outside", nodes, spec.ClusterSize, until.Add(-time.Nanosecond))
 				g.Expect(restarted).To(Equal(spec), "an operator that starts anew writes nothing")
 				g.Expect(still).To(BeTemporally("==", until))
 				for _, name := range dialled(spec) {
 					seen[name] = true
 				}
-				next, _ := topology.OutsideSpec("outside", nodes, spec.ClusterSize, until)
+				next, _ := nodereachability.OutsideSpec("outside", nodes, spec.ClusterSize, until)
 				g.Expect(dialled(next)).NotTo(Equal(dialled(spec)))
 				now = until
 			}
@@ -102,10 +102,10 @@ func TestOutsidersTurn(t *testing.T) {
 	for _, n := range []int{40, 64, 500} {
 		t.Run(fmt.Sprintf("%d nodes", n), func(t *testing.T) {
 			g := NewWithT(t)
-			spec, _ := topology.OutsideSpec("outside", nodesOf(n), 0, noon)
+			spec, _ := nodereachability.OutsideSpec("outside", nodesOf(n), 0, noon)
 			others := float64(len(spec.Targets) - 1)
 			for _, target := range spec.Targets {
-				g.Expect(float64(target.Turn) / others).To(BeNumerically("~", 1.0/topology.Observers/2, 0.3/topology.Observers))
+				g.Expect(float64(target.Turn) / others).To(BeNumerically("~", 1.0/nodereachability.Observers/2, 0.3/nodereachability.Observers))
 			}
 		})
 	}

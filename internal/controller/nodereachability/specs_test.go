@@ -1,4 +1,4 @@
-package topology_test
+package nodereachability_test
 
 import (
 	"fmt"
@@ -8,13 +8,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/topology"
+	"github.com/exposedapp/exposedapp/internal/controller/nodereachability"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
 func TestSpecs(t *testing.T) {
 	g := NewWithT(t)
-	specs := topology.Specs([]corev1.Node{
+	specs := nodereachability.Specs([]corev1.Node{
 		*gen.Node("c"), *gen.Node("a", "fd00::1", "10.0.0.1"), *gen.Node("b", "10.0.0.2", "127.0.0.1"),
 	}, 0)
 	want := v1alpha1.NodeReachabilitySpec{
@@ -58,7 +58,7 @@ func TestSpecsOfManyNodes(t *testing.T) {
 			for _, name := range names("node-%d", n) {
 				nodes = append(nodes, *gen.Node(name))
 			}
-			specs := topology.Specs(nodes, 0)
+			specs := nodereachability.Specs(nodes, 0)
 			g.Expect(specs).To(HaveLen(n))
 			turns := make(map[string]map[int32]bool)
 			for name, spec := range specs {

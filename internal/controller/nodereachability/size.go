@@ -1,4 +1,4 @@
-package topology
+package nodereachability
 
 // smallest is the size that every smaller cluster counts as.
 const smallest = 16

@@ -1,4 +1,4 @@
-package topology_test
+package nodereachability_test
 
 import (
 	"context"
@@ -20,8 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/controller/nodereachability"
 	"github.com/exposedapp/exposedapp/internal/reachability"
-	"github.com/exposedapp/exposedapp/internal/topology"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -29,7 +29,7 @@ func TestReconcileWritesOnlyWhatDiffers(t *testing.T) {
 	g := NewWithT(t)
 	var written []string
 	k8s, rechecks := recordingClient(t, &written), requests{}
-	reconciler := &topology.Reconciler{
+	reconciler := &nodereachability.Reconciler{
 		Client: k8s, Rechecks: rechecks, Reports: shown{k8s}, Writes: flowcontrol.NewFakeAlwaysRateLimiter(),
 		Clock: clock.RealClock{},
 	}
@@ -102,7 +102,7 @@ func TestReconcileOutside(t *testing.T) {
 	g := NewWithT(t)
 	var written []string
 	k8s, rechecks, now := recordingClient(t, &written), requests{}, clocktesting.NewFakePassiveClock(noon)
-	reconciler := &topology.Reconciler{
+	reconciler := &nodereachability.Reconciler{
 		Client: k8s, Rechecks: rechecks, Reports: shown{k8s}, Writes: flowcontrol.NewFakeAlwaysRateLimiter(), Clock: now,
 	}
 	run := func(name string) (reconcile.Result, []string) {
@@ -181,7 +181,7 @@ func TestReconcileOutsideInTurns(t *testing.T) {
 	// Each time it is another operator.
 	run := func() time.Duration {
 		written = nil
-		result, err := (&topology.Reconciler{
+		result, err := (&nodereachability.Reconciler{
 			Client: k8s, Rechecks: requests{}, Reports: shown{k8s}, Writes: flowcontrol.NewFakeAlwaysRateLimiter(), Clock: now,
 		}).Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "ring"}})
 		g.Expect(err).NotTo(HaveOccurred())

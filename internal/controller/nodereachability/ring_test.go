@@ -1,4 +1,4 @@
-package topology_test
+package nodereachability_test
 
 import (
 	"fmt"
@@ -8,15 +8,15 @@ import (
 
 	. "github.com/onsi/gomega"
 
-	"github.com/exposedapp/exposedapp/internal/topology"
+	"github.com/exposedapp/exposedapp/internal/controller/nodereachability"
 )
 
 func TestRingIsAFullMeshOfFewNodes(t *testing.T) {
-	for n := range topology.Observers + 2 {
+	for n := range nodereachability.Observers + 2 {
 		t.Run(fmt.Sprintf("%d nodes", n), func(t *testing.T) {
 			g := NewWithT(t)
 			all := names("node-%d", n)
-			ring := topology.Ring(all)
+			ring := nodereachability.Ring(all)
 			g.Expect(ring).To(HaveLen(n))
 			for _, name := range all {
 				g.Expect(ring[name]).To(ConsistOf(others(all, name)), name)
@@ -30,16 +30,16 @@ func TestRingGivesEveryNodeTheSameLoad(t *testing.T) {
 		t.Run(fmt.Sprintf("%d nodes", n), func(t *testing.T) {
 			g := NewWithT(t)
 			observers := make(map[string]int, n)
-			for name, dials := range topology.Ring(names("node-%d", n)) {
-				g.Expect(dials).To(HaveLen(topology.Observers), name)
+			for name, dials := range nodereachability.Ring(names("node-%d", n)) {
+				g.Expect(dials).To(HaveLen(nodereachability.Observers), name)
 				g.Expect(dials).NotTo(ContainElement(name))
-				g.Expect(slices.Compact(slices.Sorted(slices.Values(dials)))).To(HaveLen(topology.Observers), name)
+				g.Expect(slices.Compact(slices.Sorted(slices.Values(dials)))).To(HaveLen(nodereachability.Observers), name)
 				for _, dialled := range dials {
 					observers[dialled]++
 				}
 			}
 			g.Expect(observers).To(HaveLen(n))
-			g.Expect(observers).To(HaveEach(topology.Observers))
+			g.Expect(observers).To(HaveEach(nodereachability.Observers))
 		})
 	}
 }
@@ -51,10 +51,10 @@ func TestRingChangesFewListsWithANode(t *testing.T) {
 		t.Run(fmt.Sprintf("%d nodes", n), func(t *testing.T) {
 			g := NewWithT(t)
 			all := names("node-%d", n)
-			before := topology.Ring(all)
+			before := nodereachability.Ring(all)
 			for range 100 {
 				name := fmt.Sprintf("node-%x", random.Uint64())
-				after := topology.Ring(append(slices.Clone(all), name))
+				after := nodereachability.Ring(append(slices.Clone(all), name))
 				changed := 1
 				for _, other := range all {
 					if !slices.Equal(before[other], after[other]) {
@@ -62,7 +62,7 @@ func TestRingChangesFewListsWithANode(t *testing.T) {
 						g.Expect(after[other]).To(ContainElement(name))
 					}
 				}
-				g.Expect(changed).To(BeNumerically("<=", topology.Observers+1), name)
+				g.Expect(changed).To(BeNumerically("<=", nodereachability.Observers+1), name)
 			}
 		})
 	}
@@ -71,11 +71,11 @@ func TestRingChangesFewListsWithANode(t *testing.T) {
 func TestRingDoesNotDependOnTheOrderOfNodes(t *testing.T) {
 	g := NewWithT(t)
 	all := names("node-%d", 50)
-	want := topology.Ring(all)
+	want := nodereachability.Ring(all)
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 20 {
 		random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		g.Expect(topology.Ring(all)).To(Equal(want))
+		g.Expect(nodereachability.Ring(all)).To(Equal(want))
 	}
 }
 
@@ -97,7 +97,7 @@ func TestRingSpreadsNeighboursByName(t *testing.T) {
 				}
 			}
 			same := 0
-			for name, dials := range topology.Ring(all) {
+			for name, dials := range nodereachability.Ring(all) {
 				mates := 0
 				for _, dialled := range dials {
 					if rackOf[dialled] == rackOf[name] {
@@ -105,10 +105,10 @@ func TestRingSpreadsNeighboursByName(t *testing.T) {
 					}
 				}
 				same += mates
-				g.Expect(mates).To(BeNumerically("<=", topology.Observers/2), name)
+				g.Expect(mates).To(BeNumerically("<=", nodereachability.Observers/2), name)
 			}
 			// By chance it is 9 in 99.
-			g.Expect(same).To(BeNumerically("<", len(all)*topology.Observers*15/100))
+			g.Expect(same).To(BeNumerically("<", len(all)*nodereachability.Observers*15/100))
 		})
 	}
 }

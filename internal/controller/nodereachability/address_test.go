@@ -1,4 +1,4 @@
-package topology_test
+package nodereachability_test
 
 import (
 	"net/netip"
@@ -7,7 +7,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/exposedapp/exposedapp/internal/topology"
+	"github.com/exposedapp/exposedapp/internal/controller/nodereachability"
 )
 
 func TestAddresses(t *testing.T) {
@@ -70,7 +70,7 @@ func TestAddresses(t *testing.T) {
 				want[corev1.IPv6Protocol] = netip.MustParseAddr(test.ipv6)
 			}
 			node := &corev1.Node{Status: corev1.NodeStatus{Addresses: test.addresses}}
-			NewWithT(t).Expect(topology.Addresses(node)).To(Equal(want))
+			NewWithT(t).Expect(nodereachability.Addresses(node)).To(Equal(want))
 		})
 	}
 }
