@@ -1,14 +1,13 @@
 package exposedapp
 
 import (
+	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -17,9 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/compact"
 	"github.com/exposedapp/exposedapp/internal/listwatch"
-	"github.com/exposedapp/exposedapp/internal/protocol"
 )
 
 // CacheOptions says what the operator caches, and of that only what it uses.
@@ -61,175 +58,15 @@ func CacheOptions(config *rest.Config, health *listwatch.Health) (cache.Options,
 
 func asItIs(object any) (any, error) { return object, nil }
 
-// trim returns the function that makes what is cached of what the API server sent. It
-// changes objects in place, and nothing in one that it was given before: informers do that.
-func trim(fields fieldSets) toolscache.TransformFunc {
-	return func(object any) (any, error) {
-		switch object := object.(type) {
-		case *appsv1.Deployment:
-			trimDeployment(object, fields)
-		case *corev1.Service:
-			trimService(object, fields)
-		case *corev1.Node:
-			trimNode(object)
-		case *discoveryv1.EndpointSlice:
-			trimEndpointSlice(object)
-		}
-		return object, nil
-	}
-}
-
-// trimApp keeps what is declared and the status, in no more room than that takes: a
-// decoder leaves up to half of a slice empty, and thousands of apps name the same nodes.
-// Messages of conditions name the node port, and so are each app's own.
-func trimApp(app *v1alpha1.ExposedApp) {
-	app.ManagedFields, app.Labels, app.Annotations = nil, nil, nil
-	app.OwnerReferences, app.Finalizers = nil, nil
-	app.Status.Conditions = compact.Slice(app.Status.Conditions)
-	app.Status.Nodes = compact.Slice(app.Status.Nodes)
-	compact.Texts(&app.Namespace, &app.Spec, &app.Status.Nodes)
-	for i := range app.Status.Conditions {
-		condition := &app.Status.Conditions[i]
-		compact.Texts(&condition.Type, &condition.Status, &condition.Reason)
-	}
-}
-
-// trimDeployment keeps what tells a foreign Deployment apart. Of our own it keeps how
-// many pods there are, what the operator applied as a digest, and who else set replicas.
-func trimDeployment(deployment *appsv1.Deployment, fields fieldSets) {
-	if trimmed(deployment) {
-		return
-	}
-	remark{digest: ownedDigest(deployment, fields), text: replicasManager(deployment, fields)}.keep(deployment)
-	compact.Texts(&deployment.Namespace)
-	trimOwners(deployment)
-	spec, status := deployment.Spec, deployment.Status
-	deployment.Spec, deployment.Status = appsv1.DeploymentSpec{}, appsv1.DeploymentStatus{}
-	if !ours(deployment) {
-		return
-	}
-	deployment.Spec.Replicas, deployment.Spec.Paused = spec.Replicas, spec.Paused
-	deployment.Status = appsv1.DeploymentStatus{
-		ObservedGeneration: status.ObservedGeneration,
-		Replicas:           status.Replicas,
-		UpdatedReplicas:    status.UpdatedReplicas,
-		ReadyReplicas:      status.ReadyReplicas,
-		AvailableReplicas:  status.AvailableReplicas,
-	}
-	for _, condition := range status.Conditions {
-		if condition.Reason == newReplicaSetAvailable {
-			// As good as none.
-			continue
-		}
-		kept := appsv1.DeploymentCondition{Type: condition.Type, Status: condition.Status, Reason: condition.Reason}
-		if condition.Type == appsv1.DeploymentReplicaFailure || condition.Reason == progressDeadlineExceeded {
-			kept.Message = condition.Message
-		}
-		deployment.Status.Conditions = append(deployment.Status.Conditions, kept)
-	}
-	deployment.Status.Conditions = compact.Slice(deployment.Status.Conditions)
-	compact.Texts(&deployment.Status.Conditions)
-}
-
-// trimService keeps the node ports of a Service. Of our own it keeps all by which it is
-// told from another on the same port, and what the operator applied as a digest.
-func trimService(service *corev1.Service, fields fieldSets) {
-	if trimmed(service) {
-		return
-	}
-	remark{digest: ownedDigest(service, fields), text: probeOf(service)}.keep(service)
-	compact.Texts(&service.Namespace)
-	trimOwners(service)
-	spec := service.Spec
-	service.Spec, service.Status = corev1.ServiceSpec{HealthCheckNodePort: spec.HealthCheckNodePort}, corev1.ServiceStatus{}
-	if ours(service) {
-		service.Spec.ExternalTrafficPolicy, service.Spec.IPFamilies = spec.ExternalTrafficPolicy, compact.Slice(spec.IPFamilies)
-		service.Spec.Ports = compact.Slice(spec.Ports)
-		compact.Texts(&service.Spec)
-		return
-	}
-	for _, port := range spec.Ports {
-		if port.NodePort != 0 {
-			service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{NodePort: port.NodePort})
+// fillTogether has all caches filled at the same time. A manager begins with those
+// that are asked for before it starts, and would come to the others after them.
+func fillTogether(ctx context.Context, informers cache.Cache) error {
+	for _, object := range []client.Object{
+		&v1alpha1.ExposedApp{}, &appsv1.Deployment{}, &corev1.Service{}, &corev1.Node{}, &discoveryv1.EndpointSlice{},
+	} {
+		if _, err := informers.GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
+			return err
 		}
 	}
-}
-
-// probeOf returns what an annotation tells of a probe. Nobody asks a foreign Service, and
-// none of our own tells more than there is to tell.
-func probeOf(service *corev1.Service) string {
-	text := service.Annotations[v1alpha1.ProbeAnnotation]
-	if !ours(service) || len(text) > protocol.MaxProbe {
-		return ""
-	}
-	return text
-}
-
-// trimNode keeps the labels, the addresses and the Ready condition.
-func trimNode(node *corev1.Node) {
-	node.ObjectMeta = metav1.ObjectMeta{
-		Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion,
-		DeletionTimestamp: node.DeletionTimestamp, Labels: node.Labels,
-	}
-	status := corev1.NodeStatus{Addresses: node.Status.Addresses}
-	for _, condition := range node.Status.Conditions {
-		if condition.Type == corev1.NodeReady {
-			// The heartbeat would be the one thing that ever differs.
-			status.Conditions = []corev1.NodeCondition{{
-				Type: condition.Type, Status: condition.Status, LastTransitionTime: condition.LastTransitionTime,
-			}}
-		}
-	}
-	node.Spec, node.Status = corev1.NodeSpec{}, status
-	// Thousands of nodes have the same few labels.
-	compact.Texts(&node.Labels, &node.Status)
-}
-
-// trimEndpointSlice keeps the name of its Service, and the nodes of the endpoints and
-// their conditions.
-func trimEndpointSlice(slice *discoveryv1.EndpointSlice) {
-	if trimmed(slice) {
-		return
-	}
-	service := slice.Labels[discoveryv1.LabelServiceName]
-	slice.ObjectMeta = metav1.ObjectMeta{
-		Namespace: slice.Namespace, Name: slice.Name, ResourceVersion: slice.ResourceVersion,
-	}
-	remark{text: service}.keep(slice)
-	slice.Ports = nil
-	slice.Endpoints = compact.Slice(slice.Endpoints)
-	for i := range slice.Endpoints {
-		slice.Endpoints[i] = discoveryv1.Endpoint{
-			Conditions: slice.Endpoints[i].Conditions, NodeName: slice.Endpoints[i].NodeName,
-		}
-	}
-	compact.Texts(&slice.Namespace, &slice.Endpoints)
-}
-
-// trimOwners keeps who controls a child, and the texts of that once. An ExposedApp's name
-// is that of its children. Other owners may be any number, and so may finalizers.
-func trimOwners(child client.Object) {
-	child.SetFinalizers(nil)
-	owner := metav1.GetControllerOf(child)
-	if owner == nil {
-		child.SetOwnerReferences(nil)
-		return
-	}
-	compact.Texts(&owner.APIVersion, &owner.Kind)
-	if owner.Name == child.GetName() {
-		owner.Name = child.GetName()
-	}
-	child.SetOwnerReferences([]metav1.OwnerReference{*owner})
-}
-
-// ours tells whether an object is controlled by an ExposedApp.
-func ours(object metav1.Object) bool {
-	owner := metav1.GetControllerOf(object)
-	return owner != nil && isExposedApp(owner)
-}
-
-// isExposedApp tells whether an owner is an ExposedApp.
-func isExposedApp(owner *metav1.OwnerReference) bool {
-	group, _, _ := strings.Cut(owner.APIVersion, "/")
-	return owner.Kind == "ExposedApp" && group == v1alpha1.SchemeGroupVersion.Group
+	return nil
 }

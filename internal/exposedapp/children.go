@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -18,46 +19,115 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// noResourceVersion is one that no object can have. An apply that carries it
-// creates an object, but conflicts with one that exists: what is not ours is
-// never touched, also when the cache has not seen it yet.
-const noResourceVersion = "1"
+// The kinds of an app's children.
+const (
+	kindDeployment = "Deployment"
+	kindService    = "Service"
+)
 
-// applyDeployment brings the Deployment to what is declared. It makes a request
-// only when something differs.
-func (r *Reconciler) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp) *refusal {
-	const kind = "Deployment"
-	live, refusal := getToApply(ctx, r.Client, app, kind, &appsv1.Deployment{})
-	if refusal != nil || suspended(app) {
-		return refusal
+// children brings the children of apps to what is declared. It makes a request only when
+// something differs.
+type children struct {
+	client client.Client
+	// direct reads from the API server, and does what the cache need not show.
+	direct client.Client
+	clock  clock.PassiveClock
+
+	claims    *claims
+	contests  *contests
+	memo      *memo
+	decisions *decisions
+}
+
+func newChildren(cached, direct client.Client, claims *claims, now clock.PassiveClock) *children {
+	return &children{
+		client: cached, direct: direct, clock: now,
+		claims: claims, contests: newContests(), memo: newMemo(), decisions: newDecisions(),
 	}
-	declared := declaration{app: app.UID, generation: app.Generation}
-	digest := func() digest { return wantedDigest(deployment(app)) }
-	key, asked := childKey{client.ObjectKeyFromObject(app), kind}, matter{declaration: declared}
+}
+
+// applyDeployment brings the Deployment to what is declared.
+func (c *children) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp) *refusal {
+	live, problem := getToApply(ctx, c.client, app, kindDeployment, &appsv1.Deployment{})
+	if problem != nil || suspended(app) {
+		return problem
+	}
+	key := childKey{client.ObjectKeyFromObject(app), kindDeployment}
+	asked := question{declaration: declaration{app: app.UID, generation: app.Generation}}
 	var uid types.UID
 	if live != nil {
-		if uid, asked.version = live.UID, live.ResourceVersion; r.verified.asDeclared(kind, declared, live, digest) {
+		uid, asked.version = live.UID, live.ResourceVersion
+		wanted := func() digest { return wantedDigest(deployment(app)) }
+		if c.memo.asDeclared(key, asked.declaration, remarkOn(live).digest, live.ResourceVersion, wanted) {
 			return nil
 		}
 	}
-	if refusal := r.verified.decided(key, asked, r.Clock.Now()); refusal != nil {
-		return refusal
+	if problem := c.ask(key, asked, func() (*string, *refusal) {
+		answer, err := c.deployment(app).bring(ctx, uid)
+		return answer.ResourceVersion, refused(kindDeployment, err)
+	}); problem != nil {
+		return problem
 	}
-	answer, err := r.deploymentChild(app).bring(ctx, uid)
-	if refusal := r.verified.decide(key, asked, refused(kind, err), r.Clock.Now()); refusal != nil {
-		return refusal
-	}
-	r.verified.applied(client.ObjectKeyFromObject(app), kind, declared, answer.ResourceVersion)
-	r.contests.setBack(live, ptr.Deref(app.Spec.App.Replicas, 1), r.Clock.Now())
+	c.contests.setBack(live, ptr.Deref(app.Spec.App.Replicas, 1), c.clock.Now())
 	return nil
 }
 
-func (r *Reconciler) deploymentChild(
+// applyService brings the Service to what is declared.
+func (c *children) applyService(ctx context.Context, app *v1alpha1.ExposedApp) *refusal {
+	live, problem := getToApply(ctx, c.client, app, kindService, &corev1.Service{})
+	if problem != nil || suspended(app) {
+		return problem
+	}
+	nodePort, problem := c.claims.portToAskFor(ctx, app, live)
+	if problem != nil {
+		return problem
+	}
+	key := childKey{client.ObjectKeyFromObject(app), kindService}
+	asked := question{declaration: declaration{app: app.UID, generation: app.Generation}, nodePort: nodePort}
+	var uid types.UID
+	if live != nil {
+		uid, asked.version = live.UID, live.ResourceVersion
+		wanted := func() digest { return wantedDigest(service(app, 0)) }
+		if nodePort == heldPort(live) &&
+			c.memo.asDeclared(key, asked.declaration, remarkOn(live).digest, live.ResourceVersion, wanted) {
+			return nil
+		}
+	}
+	return c.ask(key, asked, func() (*string, *refusal) {
+		answer, err := c.service(app, nodePort).bring(ctx, uid)
+		return answer.ResourceVersion, refusedService(app, nodePort, err)
+	})
+}
+
+// ask brings a child to what is declared, unless the API server decided against that. apply
+// returns the version that the child has then.
+func (c *children) ask(key childKey, asked question, apply func() (version *string, _ *refusal)) *refusal {
+	if problem := c.decisions.on(key, asked, c.clock.Now()); problem != nil {
+		return problem
+	}
+	version, problem := apply()
+	if problem := c.decisions.note(key, asked, problem, c.clock.Now()); problem != nil {
+		return problem
+	}
+	c.memo.applied(key, asked.declaration, version)
+	return nil
+}
+
+// forget forgets the children of an app that is gone.
+func (c *children) forget(app types.NamespacedName) {
+	for _, kind := range []string{kindDeployment, kindService} {
+		c.memo.forget(childKey{app, kind})
+		c.decisions.forget(childKey{app, kind})
+	}
+}
+
+func (c *children) deployment(
 	app *v1alpha1.ExposedApp,
 ) *child[*appsv1ac.DeploymentApplyConfiguration, *appsv1.Deployment] {
 	wanted := func() *appsv1ac.DeploymentApplyConfiguration { return deployment(app) }
 	return &child[*appsv1ac.DeploymentApplyConfiguration, *appsv1.Deployment]{
-		Reconciler: r,
+		client:     c.client,
+		direct:     c.direct,
 		apiVersion: appsv1.SchemeGroupVersion.String(),
 		key:        client.ObjectKeyFromObject(app),
 		blank:      func() *appsv1.Deployment { return &appsv1.Deployment{} },
@@ -69,44 +139,12 @@ func (r *Reconciler) deploymentChild(
 	}
 }
 
-// applyService brings the Service to what is declared. It makes a request only
-// when something differs.
-func (r *Reconciler) applyService(ctx context.Context, app *v1alpha1.ExposedApp) *refusal {
-	const kind = "Service"
-	live, refusal := getToApply(ctx, r.Client, app, kind, &corev1.Service{})
-	if refusal != nil || suspended(app) {
-		return refusal
-	}
-	nodePort, refusal := r.portToAskFor(ctx, app, live)
-	if refusal != nil {
-		return refusal
-	}
-	declared := declaration{app: app.UID, generation: app.Generation}
-	digest := func() digest { return wantedDigest(service(app, 0)) }
-	key, asked := childKey{client.ObjectKeyFromObject(app), kind}, matter{declaration: declared, nodePort: nodePort}
-	var uid types.UID
-	if live != nil {
-		uid, asked.version = live.UID, live.ResourceVersion
-		if nodePort == heldPort(live) && r.verified.asDeclared(kind, declared, live, digest) {
-			return nil
-		}
-	}
-	if refusal := r.verified.decided(key, asked, r.Clock.Now()); refusal != nil {
-		return refusal
-	}
-	answer, err := r.serviceChild(app, nodePort).bring(ctx, uid)
-	if refusal := r.verified.decide(key, asked, r.refusedService(app, nodePort, err), r.Clock.Now()); refusal != nil {
-		return refusal
-	}
-	r.verified.applied(client.ObjectKeyFromObject(app), kind, declared, answer.ResourceVersion)
-	return nil
-}
-
-func (r *Reconciler) serviceChild(
+func (c *children) service(
 	app *v1alpha1.ExposedApp, nodePort int32,
 ) *child[*corev1ac.ServiceApplyConfiguration, *corev1.Service] {
 	return &child[*corev1ac.ServiceApplyConfiguration, *corev1.Service]{
-		Reconciler: r,
+		client:     c.client,
+		direct:     c.direct,
 		apiVersion: corev1.SchemeGroupVersion.String(),
 		key:        client.ObjectKeyFromObject(app),
 		blank:      func() *corev1.Service { return &corev1.Service{} },
@@ -123,11 +161,11 @@ func (r *Reconciler) serviceChild(
 func getToApply[T client.Object](
 	ctx context.Context, reader client.Reader, app *v1alpha1.ExposedApp, kind string, into T,
 ) (child T, _ *refusal) {
-	child, refusal := get(ctx, reader, app, kind, into)
-	if refusal == nil && !suspended(app) && into.GetDeletionTimestamp() != nil {
+	child, problem := get(ctx, reader, app, kind, into)
+	if problem == nil && !suspended(app) && into.GetDeletionTimestamp() != nil {
 		return child, inItsPlace(kind, app.Namespace, app.Name, "is being deleted")
 	}
-	return child, refusal
+	return child, problem
 }
 
 // get reads a child from the cache. It returns nil for one that does not exist,
@@ -149,15 +187,4 @@ func get[T client.Object](
 	default:
 		return child, nameConflict(kind, app.Namespace, app.Name)
 	}
-}
-
-// ofFormerApp tells whether an object is controlled by another ExposedApp of an app's name,
-// which can only be one before it: the garbage collector is on its way.
-func ofFormerApp(object client.Object, app *v1alpha1.ExposedApp) bool {
-	owner := metav1.GetControllerOf(object)
-	return owner != nil && isExposedApp(owner) && owner.Name == app.Name && owner.UID != app.UID
-}
-
-func suspended(app *v1alpha1.ExposedApp) bool {
-	return ptr.Deref(app.Spec.Suspend, false)
 }

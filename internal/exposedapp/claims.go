@@ -5,13 +5,22 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
@@ -29,18 +38,50 @@ const (
 	longestLine = 64
 )
 
+// claims decides which app has which node port. Who holds a port and who asks for it
+// comes from the cache.
+type claims struct {
+	client client.Client
+	// direct reads from the API server, and does what the cache need not show.
+	direct client.Client
+	clock  clock.PassiveClock
+
+	// asking returns the ExposedApps that ask for a node port.
+	asking func(nodePort string) ([]*v1alpha1.ExposedApp, error)
+	// services are all that the cache has.
+	services toolscache.Store
+
+	// rotating is held while apps change node ports with each other.
+	rotating sync.Mutex
+}
+
+// newClaims returns the claims of the apps and Services in a cache.
+func newClaims(
+	ctx context.Context, informers cache.Cache, cached, direct client.Client, now clock.PassiveClock,
+) (*claims, error) {
+	apps, err := newLookup(ctx, informers, &v1alpha1.ExposedApp{}, "nodePort", claimedPort)
+	if err != nil {
+		return nil, err
+	}
+	services, err := informerOf(ctx, informers, &corev1.Service{})
+	if err != nil {
+		return nil, err
+	}
+	return &claims{client: cached, direct: direct, clock: now, asking: apps.find, services: services.GetStore()}, nil
+}
+
 // unavailable returns why a node port cannot be an app's now, nil where it can ask for it.
 // No request is made: most that are in conflict stay so for long.
-func (r *Reconciler) unavailable(
+func (c *claims) unavailable(
 	ctx context.Context, app *v1alpha1.ExposedApp, live *corev1.Service, nodePort int32,
 ) *refusal {
-	holder := r.holderOf(app, nodePort)
+	holder := c.holderOf(app, nodePort)
 	if holder == nil {
-		return r.olderClaim(app, nodePort)
+		return c.olderClaim(app, nodePort)
 	}
-	line, end := r.follow(ctx, app, live, holder, nodePort)
+	line, end := c.follow(ctx, app, live, holder, nodePort)
 	if end == returns {
-		switch changed, err := r.rotate(ctx, app, live, line); {
+		switch changed, err := c.rotate(ctx, app, live, line); {
 		case err != nil:
 			// It may be another app's.
 			return &refusal{
@@ -53,7 +94,7 @@ func (r *Reconciler) unavailable(
 		}
 		end = stays
 	}
-	return occupied(app, holder, nodePort, end, r.Clock.Now())
+	return occupied(app, holder, nodePort, end, c.clock.Now())
 }
 
 // occupied returns the refusal for a node port that a Service holds. What will pass by
@@ -107,17 +148,17 @@ const (
 
 // follow follows who holds the node port that an app asks for, what that asks for, and so
 // on. It returns the apps that do, in this order.
-func (r *Reconciler) follow(
+func (c *claims) follow(
 	ctx context.Context, app *v1alpha1.ExposedApp, live, holder *corev1.Service, nodePort int32,
 ) (line []*v1alpha1.ExposedApp, _ lineEnd) {
 	for range longestLine {
-		if r.leaving(ctx, holder) {
+		if c.leaving(ctx, holder) {
 			if len(line) == 0 {
 				return nil, leaves
 			}
 			return line, moves
 		}
-		next := r.mover(ctx, holder, nodePort)
+		next := c.mover(ctx, holder, nodePort)
 		switch {
 		case next == nil || next.UID == app.UID:
 			return line, stays
@@ -129,7 +170,7 @@ func (r *Reconciler) follow(
 		if nodePort == heldPort(live) {
 			return line, returns
 		}
-		if holder = r.holderOf(next, nodePort); holder == nil {
+		if holder = c.holderOf(next, nodePort); holder == nil {
 			return line, moves
 		}
 	}
@@ -138,12 +179,12 @@ func (r *Reconciler) follow(
 
 // mover returns the ExposedApp whose Service holds a node port, if it asks for another one
 // and nothing else keeps it from that.
-func (r *Reconciler) mover(ctx context.Context, holder *corev1.Service, nodePort int32) *v1alpha1.ExposedApp {
-	app := r.ownerOf(ctx, holder)
+func (c *claims) mover(ctx context.Context, holder *corev1.Service, nodePort int32) *v1alpha1.ExposedApp {
+	app := c.ownerOf(ctx, holder)
 	if app == nil || suspended(app) || heldPort(holder) != nodePort {
 		return nil
 	}
-	wanted, now := ptr.Deref(app.Spec.NodePort, 0), r.Clock.Now()
+	wanted, now := ptr.Deref(app.Spec.NodePort, 0), c.clock.Now()
 	if wanted == 0 || wanted == nodePort || now.Sub(refusedSince(app, now)) > conflictGrace {
 		return nil
 	}
@@ -151,14 +192,14 @@ func (r *Reconciler) mover(ctx context.Context, holder *corev1.Service, nodePort
 }
 
 // ownerOf returns the ExposedApp that controls a Service, nil for none.
-func (r *Reconciler) ownerOf(ctx context.Context, service *corev1.Service) *v1alpha1.ExposedApp {
+func (c *claims) ownerOf(ctx context.Context, service *corev1.Service) *v1alpha1.ExposedApp {
 	owner := metav1.GetControllerOf(service)
 	if owner == nil || !isExposedApp(owner) {
 		return nil
 	}
 	app := &v1alpha1.ExposedApp{}
 	key := client.ObjectKey{Namespace: service.Namespace, Name: owner.Name}
-	if err := r.Client.Get(ctx, key, app, client.DisableReadYourWritesConsistency); err != nil || app.UID != owner.UID {
+	if err := c.client.Get(ctx, key, app, client.DisableReadYourWritesConsistency); err != nil || app.UID != owner.UID {
 		return nil
 	}
 	return app
@@ -166,22 +207,22 @@ func (r *Reconciler) ownerOf(ctx context.Context, service *corev1.Service) *v1al
 
 // leaving tells whether a Service is being deleted, or waits for the garbage
 // collector because its ExposedApp is gone.
-func (r *Reconciler) leaving(ctx context.Context, service *corev1.Service) bool {
+func (c *claims) leaving(ctx context.Context, service *corev1.Service) bool {
 	if service.DeletionTimestamp != nil {
 		return true
 	}
-	app := r.ownerOf(ctx, service)
+	app := c.ownerOf(ctx, service)
 	return ours(service) && (app == nil || app.DeletionTimestamp != nil)
 }
 
 // olderClaim returns a refusal where an older ExposedApp asks for the same node port, which
 // nobody holds: the oldest of all is about to have it.
-func (r *Reconciler) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *refusal {
-	rivals, err := r.claims.find(strconv.Itoa(int(nodePort)))
+func (c *claims) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *refusal {
+	rivals, err := c.asking(strconv.Itoa(int(nodePort)))
 	if err != nil {
 		return refused("Service", fmt.Errorf("who asks for node port %d: %w", nodePort, err))
 	}
-	first, now := app, r.Clock.Now()
+	first, now := app, c.clock.Now()
 	for _, rival := range rivals {
 		if claiming(rival, now) && older(rival, first) {
 			first = rival
@@ -225,4 +266,96 @@ func older(a, b *v1alpha1.ExposedApp) bool {
 		return a.CreationTimestamp.Before(&b.CreationTimestamp)
 	}
 	return a.UID < b.UID
+}
+
+// portToAskFor returns the node port to ask for, 0 for any, or why none can be had now.
+func (c *claims) portToAskFor(
+	ctx context.Context, app *v1alpha1.ExposedApp, live *corev1.Service,
+) (int32, *refusal) {
+	nodePort, held := wantedPort(app, live), heldPort(live)
+	if nodePort == held || nodePort == 0 {
+		return nodePort, nil
+	}
+	refusal := c.unavailable(ctx, app, live, nodePort)
+	if refusal.isStalled() && app.Spec.NodePort == nil {
+		// The app was given this one once and lost it for good. Nobody asked for it by name.
+		return held, nil
+	}
+	return nodePort, refusal
+}
+
+// holderOf returns a Service other than the app's own that holds a node port, nil where
+// none is known. An index would take half a KiB for each Service, and this is seldom asked.
+func (c *claims) holderOf(app *v1alpha1.ExposedApp, nodePort int32) *corev1.Service {
+	for _, object := range c.services.List() {
+		service, ok := object.(*corev1.Service)
+		if !ok || !slices.Contains(heldPorts(service), nodePort) {
+			continue
+		}
+		if service.Namespace != app.Namespace || service.Name != app.Name {
+			return service
+		}
+	}
+	return nil
+}
+
+func servicePorts(service *corev1.Service) []string {
+	var keys []string
+	for _, nodePort := range heldPorts(service) {
+		keys = append(keys, strconv.Itoa(int(nodePort)))
+	}
+	return keys
+}
+
+func claimedPort(app *v1alpha1.ExposedApp) []string {
+	if nodePort := ptr.Deref(app.Spec.NodePort, 0); nodePort != 0 {
+		return []string{strconv.Itoa(int(nodePort))}
+	}
+	return nil
+}
+
+// named names an object in a message.
+func named(kind string, object client.Object) string {
+	return fmt.Sprintf("%s %s/%s", kind, object.GetNamespace(), object.GetName())
+}
+
+// whenUnclaimed wakes the ExposedApps that ask for a node port which another one asked
+// for and no longer does.
+func (c *claims) whenUnclaimed() handler.EventHandler { return onRelease(c, claimedPort) }
+
+// whenReleased wakes the ExposedApps that ask for a node port which a Service held
+// and no longer does.
+func (c *claims) whenReleased() handler.EventHandler { return onRelease(c, servicePorts) }
+
+// onRelease handles the events by which an object loses node ports.
+func onRelease[T client.Object](c *claims, ports func(T) []string) handler.EventHandler {
+	return handler.Funcs{
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent,
+			queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			before, ok := e.ObjectOld.(T)
+			after, also := e.ObjectNew.(T)
+			if ok && also {
+				c.enqueue(sets.New(ports(before)...).Delete(ports(after)...), queue)
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent,
+			queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			if gone, ok := e.Object.(T); ok {
+				c.enqueue(sets.New(ports(gone)...), queue)
+			}
+		},
+	}
+}
+
+// enqueue wakes the ExposedApps that ask for one of some node ports.
+func (c *claims) enqueue(ports sets.Set[string], queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	for port := range ports {
+		apps, err := c.asking(port)
+		if err != nil {
+			continue
+		}
+		for _, app := range apps {
+			queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(app)})
+		}
+	}
 }

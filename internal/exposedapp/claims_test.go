@@ -1,6 +1,7 @@
 package exposedapp
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -8,15 +9,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
-
-func requestFor(name string) reconcile.Request {
-	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shop", Name: name}}
-}
 
 func TestOccupied(t *testing.T) {
 	foreign := serviceHolding(31000)
@@ -91,27 +88,64 @@ func TestClaiming(t *testing.T) {
 	}
 }
 
-func TestOfFormerApp(t *testing.T) {
-	app := gen.ExposedApp("web", gen.WithIdentity("new", 1))
-	owned := func(change func(*metav1.OwnerReference)) *corev1.Service {
-		service := appService("web", 31000)
-		service.OwnerReferences[0].UID = "old"
-		change(&service.OwnerReferences[0])
-		return service
+func TestOlder(t *testing.T) {
+	g := NewWithT(t)
+	early, late := gen.ExposedApp("z"), gen.ExposedApp("a")
+	early.CreationTimestamp, late.CreationTimestamp = at(0), at(1)
+	g.Expect(older(early, late)).To(BeTrue())
+	g.Expect(older(late, early)).To(BeFalse())
+
+	late.CreationTimestamp = early.CreationTimestamp
+	early.UID, late.UID = "1", "2"
+	g.Expect(older(early, late)).To(BeTrue(), "of the same second, by what nobody can choose")
+	g.Expect(older(late, early)).To(BeFalse())
+	g.Expect(older(early, early)).To(BeFalse(), "an app is no rival of its own")
+}
+
+// Of many that ask for a node port the oldest has it, and all others name that one.
+func TestOlderClaim(t *testing.T) {
+	g, now := NewWithT(t), clocktesting.NewFakePassiveClock(at(10).Time)
+	var apps []*v1alpha1.ExposedApp
+	for i, name := range []string{"c", "a", "b"} {
+		app := gen.ExposedApp(name, gen.WithNodePort(30001), gen.WithIdentity(types.UID(name), 1))
+		app.CreationTimestamp = at(i)
+		app.Status = status(app, &observed{serviceRefusal: taken(30001)}, at(i))
+		apps = append(apps, app)
 	}
-	for name, tc := range map[string]struct {
-		change func(*metav1.OwnerReference)
-		want   bool
-	}{
-		"of a former one":       {func(*metav1.OwnerReference) {}, true},
-		"of this one":           {func(o *metav1.OwnerReference) { o.UID = "new" }, false},
-		"of another":            {func(o *metav1.OwnerReference) { o.Name = "cart" }, false},
-		"of another kind":       {func(o *metav1.OwnerReference) { o.Kind = "Gateway" }, false},
-		"of another group":      {func(o *metav1.OwnerReference) { o.APIVersion = "example.com/v1" }, false},
-		"not under its control": {func(o *metav1.OwnerReference) { o.Controller = nil }, false},
+	claim := func(app *v1alpha1.ExposedApp) *refusal {
+		return (&claims{asking: asking(apps...), clock: now}).olderClaim(app, 30001)
+	}
+	g.Expect(claim(apps[0])).To(BeNil())
+	for _, app := range apps[1:] {
+		for range 10 {
+			g.Expect(claim(app).message).To(HavePrefix("30001 is claimed by ExposedApp default/c, "))
+			g.Expect(claim(app).isStalled()).To(BeFalse(), "it will pass")
+			g.Expect(claim(app).pause()).NotTo(BeZero())
+		}
+	}
+	for _, out := range []func(*v1alpha1.ExposedApp){
+		func(app *v1alpha1.ExposedApp) { app.Spec.Suspend = new(true) },
+		func(app *v1alpha1.ExposedApp) { app.DeletionTimestamp = new(metav1.Now()) },
+		func(app *v1alpha1.ExposedApp) {
+			app.Status = status(app, &observed{serviceRefusal: nameConflict("Service", "default", "c")}, at(8))
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			NewWithT(t).Expect(ofFormerApp(owned(tc.change), app)).To(Equal(tc.want))
-		})
+		rest := slices.Clone(apps)
+		rest[0] = apps[0].DeepCopy()
+		out(rest[0])
+		found := (&claims{asking: asking(rest...), clock: now}).olderClaim(apps[2], 30001)
+		g.Expect(found.message).To(HavePrefix("30001 is claimed by ExposedApp default/a, "))
+	}
+}
+
+// asking returns who of some apps asks for a node port, as a cache does.
+func asking(apps ...*v1alpha1.ExposedApp) func(string) ([]*v1alpha1.ExposedApp, error) {
+	return func(nodePort string) (found []*v1alpha1.ExposedApp, _ error) {
+		for _, app := range apps {
+			if slices.Contains(claimedPort(app), nodePort) {
+				found = append(found, app)
+			}
+		}
+		return found, nil
 	}
 }

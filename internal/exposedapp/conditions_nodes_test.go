@@ -105,7 +105,3 @@ func TestConditionsOfTheNodes(t *testing.T) {
 		},
 	})
 }
-
-func judgedAs(verdicts ...v1alpha1.NodeVerdict) *observed {
-	return healthy(func(seen *observed) { seen.verdicts = verdicts })
-}

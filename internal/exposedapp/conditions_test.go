@@ -182,17 +182,6 @@ func TestConditionsOfTheApp(t *testing.T) {
 	})
 }
 
-func withDeployment(changes ...func(*appsv1.Deployment)) *observed {
-	return healthy(func(seen *observed) { seen.deployment = rolledOut(3, changes...) })
-}
-
-// lacking returns what is observed where it is known why pods are not ready.
-func lacking(why string, changes ...func(*appsv1.Deployment)) *observed {
-	seen := withDeployment(changes...)
-	seen.trouble = why
-	return seen
-}
-
 func runConditions(t *testing.T, tests map[string]conditionsCase) {
 	t.Helper()
 	for name, test := range tests {

@@ -1,18 +1,13 @@
 package exposedapp
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
-
-	"github.com/exposedapp/exposedapp/internal/trouble"
 )
 
 const (
@@ -20,9 +15,6 @@ const (
 	// once. An autoscaler has a round every 15 seconds.
 	contestRounds = 3
 	contestWindow = 2 * time.Minute
-
-	// maxManager bounds a field manager's name, which is others' words.
-	maxManager = 64
 )
 
 // contests remembers whose replicas of Deployments the operator had to set back. An app
@@ -44,10 +36,13 @@ func newContests() *contests {
 
 // setBack notes that the operator set a Deployment back that somebody else had scaled.
 func (c *contests) setBack(live *appsv1.Deployment, wanted int32, now time.Time) {
-	if live == nil || ptr.Deref(live.Spec.Replicas, 1) == wanted || remarkOn(live).text == "" {
+	if live == nil || ptr.Deref(live.Spec.Replicas, 1) == wanted {
 		return
 	}
 	manager := remarkOn(live).text
+	if manager == "" {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := client.ObjectKeyFromObject(live)
@@ -83,31 +78,4 @@ func (c *contests) forget(key types.NamespacedName) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.apps, key)
-}
-
-// replicasManager returns who set the replicas of a Deployment last, if that was not the
-// operator. Whoever sets another value takes the field away from all others.
-func replicasManager(live *appsv1.Deployment, fields fieldSets) (manager string) {
-	replicas := fieldpath.MakePathOrDie("spec", "replicas")
-	for _, entry := range live.ManagedFields {
-		if entry.FieldsV1 == nil || entry.Subresource == "status" {
-			continue
-		}
-		owned, err := fields.read(entry.FieldsV1)
-		if err != nil || !owned.Has(replicas) {
-			continue
-		}
-		if ownEntry(entry) {
-			return ""
-		}
-		manager = managerName(entry)
-	}
-	return manager
-}
-
-func managerName(entry metav1.ManagedFieldsEntry) string {
-	if entry.Manager == "kube-controller-manager" && entry.Subresource == "scale" {
-		return "a HorizontalPodAutoscaler (kube-controller-manager)"
-	}
-	return fmt.Sprintf("%q", trouble.Clean(entry.Manager, maxManager))
 }

@@ -12,10 +12,6 @@ import (
 	"github.com/exposedapp/exposedapp/internal/listwatch"
 )
 
-// unreadableAnnotation stands on a cached ExposedApp whose spec cannot be decoded, and
-// says why. What users annotate is not in the cache.
-const unreadableAnnotation = "exposedapp.dev/unreadable"
-
 // decodeApp reads an ExposedApp from its JSON, and trims it. One whose spec an older
 // schema admitted, and Go does not decode, has none: it concerns its user and nobody
 // else. A status that cannot be decoded is as good as none: the operator writes it anew.
@@ -27,7 +23,7 @@ func decodeApp(body []byte) runtime.Object {
 	}
 	trimApp(app)
 	if problem != "" {
-		app.Annotations = map[string]string{unreadableAnnotation: problem}
+		markUnreadable(app, problem)
 	}
 	return app
 }
@@ -57,18 +53,4 @@ func readableApp(body []byte) (app *v1alpha1.ExposedApp, problem string) {
 	}
 	_ = utiljson.Unmarshal(sections.Spec, &app.Spec)
 	return app, ""
-}
-
-// unreadable returns a refusal where an ExposedApp's spec could not be decoded. Its
-// children stay as they are: what is declared is not known.
-func unreadable(app *v1alpha1.ExposedApp) *refusal {
-	problem, found := app.Annotations[unreadableAnnotation]
-	if !found {
-		return nil
-	}
-	return &refusal{
-		reason:  v1alpha1.ReasonInvalidApp,
-		message: problem + ": correct that field of the ExposedApp, which nobody can read as it is",
-		stalled: true,
-	}
 }

@@ -5,17 +5,12 @@ import (
 	"hash"
 	"hash/fnv"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/value"
-
-	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
 // digest stands for fields and their values: those that the operator owns of an
@@ -51,28 +46,6 @@ func ownedDigest(live client.Object, fields fieldSets) digest {
 // nodePortField is the one by which a port of a Service has its node port.
 const nodePortField = "nodePort"
 
-// fieldSets are sets of fields by how they are written. The operator owns the same fields
-// of most objects of a kind, and to read them allocates as much as the rest of a digest.
-type fieldSets struct{ known *lru.Cache }
-
-func newFieldSets() fieldSets { return fieldSets{lru.New(32)} }
-
-// read returns a set of fields, which nobody may change.
-func (s fieldSets) read(written *metav1.FieldsV1) (*fieldpath.Set, error) {
-	key := string(written.GetRawBytes())
-	if known, found := s.known.Get(key); found {
-		if fields, ok := known.(*fieldpath.Set); ok {
-			return fields, nil
-		}
-	}
-	fields := &fieldpath.Set{}
-	if err := fields.FromJSON(strings.NewReader(key)); err != nil {
-		return nil, err
-	}
-	s.known.Add(key, fields)
-	return fields, nil
-}
-
 // wantedDigest stands for an apply configuration.
 func wantedDigest(wanted any) digest {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(wanted)
@@ -87,12 +60,6 @@ func wantedDigest(wanted any) digest {
 		delete(metadata, "namespace")
 	}
 	return digestOf(value.NewValueInterface(content), nil, "")
-}
-
-// ownEntry tells whether fields are those that the operator applied.
-func ownEntry(entry metav1.ManagedFieldsEntry) bool {
-	return entry.Manager == v1alpha1.OperatorName && entry.Operation == metav1.ManagedFieldsOperationApply &&
-		entry.Subresource == ""
 }
 
 func digestOf(content value.Value, owned *fieldpath.Set, leftOut string) digest {

@@ -1,7 +1,6 @@
 package exposedapp
 
 import (
-	"cmp"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -153,10 +152,6 @@ func addOthers(found *fieldpath.Set, path fieldpath.Path, live, wanted map[strin
 // under returns the path of something below another.
 func under(path fieldpath.Path, parts ...any) fieldpath.Path {
 	return append(path.Copy(), fieldpath.MakePathOrDie(parts...)...)
-}
-
-func protocolOf(protocol corev1.Protocol) corev1.Protocol {
-	return cmp.Or(protocol, corev1.ProtocolTCP)
 }
 
 // treeOf returns an object as JSON has it.

@@ -2,7 +2,6 @@ package exposedapp
 
 import (
 	"testing"
-	"time"
 
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
@@ -136,38 +135,6 @@ func TestDeploymentInTheWay(t *testing.T) {
 	})
 }
 
-// What is the operator's and nobody else's goes with its next apply.
-func TestOwnedBy(t *testing.T) {
-	g := NewWithT(t)
-	item := fieldpath.MakePathOrDie("spec", "ports", fieldpath.KeyByFields("port", 8080, "protocol", "TCP"))
-	entry := func(manager string, operation metav1.ManagedFieldsOperationType, fields string) metav1.ManagedFieldsEntry {
-		return metav1.ManagedFieldsEntry{Manager: manager, Operation: operation, FieldsV1: metav1.NewFieldsV1(fields)}
-	}
-	const theirs = `{"f:spec":{"f:ports":{"k:{\"port\":8080,\"protocol\":\"TCP\"}":{".":{},"f:name":{},"f:port":{}},"k:{\"port\":9797,\"protocol\":\"TCP\"}":{".":{}}}}}`
-	before := []metav1.ManagedFieldsEntry{
-		entry(v1alpha1.OperatorName, metav1.ManagedFieldsOperationApply, `{"f:spec":{"f:type":{}}}`),
-		entry("kubectl-patch", metav1.ManagedFieldsOperationUpdate, theirs),
-		entry("kubectl-edit", metav1.ManagedFieldsOperationUpdate,
-			`{"f:spec":{"f:ports":{"k:{\"port\":8080,\"protocol\":\"TCP\"}":{"f:name":{}}}}}`),
-	}
-	after, err := ownedBy(before, fieldpath.NewSet(item), "v1")
-	g.Expect(err).NotTo(HaveOccurred())
-	fields := map[string][]string{}
-	for _, entry := range after {
-		owned, err := fieldsOf(entry)
-		g.Expect(err).NotTo(HaveOccurred())
-		fields[entry.Manager] = texts(owned)
-	}
-	g.Expect(fields).To(HaveLen(2), "who owns nothing more is left out")
-	g.Expect(fields["kubectl-patch"]).To(ConsistOf(`.spec.ports[port=9797,protocol="TCP"]`))
-	g.Expect(fields[v1alpha1.OperatorName]).To(ConsistOf(".spec.type", item.String()))
-
-	after, err = ownedBy(before[2:], fieldpath.NewSet(item), "v1")
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(after).To(ConsistOf(SatisfyAll(HaveField("Manager", v1alpha1.OperatorName),
-		HaveField("Operation", metav1.ManagedFieldsOperationApply), HaveField("APIVersion", "v1"))))
-}
-
 // Pods that the next Deployment selects go on to serve; others nobody would end.
 func TestLettingGoOf(t *testing.T) {
 	g, app, live := NewWithT(t), gen.ExposedApp("web"), &appsv1.Deployment{}
@@ -177,44 +144,10 @@ func TestLettingGoOf(t *testing.T) {
 	g.Expect(lettingGoOf(live, app)).To(Equal(metav1.DeletePropagationBackground))
 }
 
-// However long an app was refused, it is tried within seconds, and many together do not
-// ask more often than a few.
-func TestRetries(t *testing.T) {
-	g, retries := NewWithT(t), newRetries()
-	app := requestFor("web")
-	var pauses []time.Duration
-	for range 60 {
-		pauses = append(pauses, retries.When(app))
-	}
-	g.Expect(pauses[0]).To(Equal(firstRetry))
-	g.Expect(pauses).To(HaveEach(BeNumerically("<=", lastRetry)))
-	g.Expect(pauses[59]).To(Equal(lastRetry))
-	for range 20 * retriesPerSecond {
-		retries.When(app)
-	}
-	g.Expect(retries.When(app)).To(BeNumerically(">", lastRetry))
-	g.Expect(retries.When(requestFor("other"))).To(Equal(firstRetry), "a conflict of two writers waits for nobody")
-}
-
 func texts(fields *fieldpath.Set) []string {
 	var texts []string
 	for path := range fields.All() {
 		texts = append(texts, path.String())
 	}
 	return texts
-}
-
-// An app that is woken often takes its turn once.
-func TestAsksOnce(t *testing.T) {
-	g, retries, now := NewWithT(t), newRetries(), at(0).Time
-	app := requestFor("web").NamespacedName
-	first := retries.after(app, askAgain, now)
-	g.Expect(first).To(And(BeNumerically(">=", askAgain), BeNumerically("<=", askAgain*6/5)))
-	for range 10 * retryBurst {
-		g.Expect(retries.after(app, askAgain, now.Add(time.Second))).To(Equal(first - time.Second))
-	}
-	g.Expect(retries.after(app, lookAgain, now)).To(BeNumerically("<=", lookAgain*6/5), "another refusal has another pause")
-	g.Expect(retries.after(requestFor("other").NamespacedName, askAgain, now)).To(BeNumerically("<=", askAgain*6/5))
-	g.Expect(retries.after(app, 0, now)).To(BeZero())
-	g.Expect(retries.asks).To(HaveLen(1))
 }

@@ -3,7 +3,6 @@ package exposedapp
 import (
 	"errors"
 	"maps"
-	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -142,18 +141,22 @@ func storiesOfRefusals() map[string]statusStory {
 		},
 		"port-out-of-range": {
 			options: []gen.Option{gen.WithNodePort(40000)},
-			seen:    withoutService((&Reconciler{}).refusedService(app, 40000, outOfRange)),
+			seen:    withoutService(refusedService(app, 40000, outOfRange)),
 		},
 		"port-conflict-whose-holder-moves": {
 			options: []gen.Option{gen.WithNodePort(31001)}, earlier: healthy(),
 			seen: healthy(func(seen *observed) {
-				seen.serviceRefusal = occupied(gen.ExposedApp("web"), appService("cart", 31001), 31001, moves, at(1).Time)
+				seen.serviceRefusal = &refusal{
+					reason:  "PortConflict",
+					message: "31001 is held by Service shop/cart, which is about to move to another: waiting for the port",
+				}
 			}),
 		},
 		"port-conflict-with-an-app-that-may-move": {
 			options: []gen.Option{gen.WithNodePort(31001)}, earlier: healthy(),
 			seen: healthy(func(seen *observed) {
-				seen.serviceRefusal = occupied(gen.ExposedApp("web"), appService("cart", 31001), 31001, stays, at(1).Time)
+				seen.serviceRefusal = taken(31001)
+				seen.serviceRefusal.stalled = false
 			}),
 		},
 		"children-of-a-former-app": {seen: &observed{
@@ -275,19 +278,4 @@ func translated(node string) v1alpha1.NodeVerdict {
 func seenOutside(verdict v1alpha1.NodeVerdict, count string) v1alpha1.NodeVerdict {
 	verdict.Outside = count
 	return verdict
-}
-
-// taken is a node port that another Service holds.
-func taken(nodePort int32) *refusal {
-	return &refusal{
-		reason: "PortConflict",
-		message: strconv.Itoa(int(nodePort)) + " is held by Service shop/cart: free it there, set spec.nodePort " +
-			"to another port, or leave it out to have one picked",
-		stalled: true,
-	}
-}
-
-// conflicting is an app whose node port 31000 is taken.
-func conflicting() *observed {
-	return healthy(func(seen *observed) { seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, taken(31000) })
 }

@@ -2,14 +2,12 @@ package exposedapp
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -82,25 +80,21 @@ func newLooks(pods client.Reader) *looks {
 	return &looks{pods: pods, apps: make(map[types.NamespacedName]*look)}
 }
 
-// inquire finds out what a person must know of the Deployment and is not in it. again
-// is when to do so once more, 0 for never.
-func (r *Reconciler) inquire(
-	ctx context.Context, app *v1alpha1.ExposedApp, seen *observed, now time.Time,
-) (again time.Duration) {
+// explain returns why pods of an app are not ready, where that is known, and how long it
+// is until it is to be found out again, 0 for never.
+func (l *looks) explain(
+	ctx context.Context, app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, now time.Time,
+) (why string, due time.Duration) {
 	key := client.ObjectKeyFromObject(app)
-	seen.rival, again = r.contests.rival(key, now)
 	// A Deployment that cannot make pods tells why itself.
-	if !lacksPods(app, seen.deployment) ||
-		deploymentCondition(seen.deployment, appsv1.DeploymentReplicaFailure) != nil {
-		r.looks.forget(key)
-		return again
+	if !lacksPods(app, deployment) || deploymentCondition(deployment, appsv1.DeploymentReplicaFailure) != nil {
+		l.forget(key)
+		return "", 0
 	}
-	due := r.looks.due(app, seen.deployment, now)
-	if due == 0 {
-		due = r.looks.look(ctx, app, seen.deployment, now)
+	if due = l.due(app, deployment, now); due == 0 {
+		due = l.look(ctx, app, deployment, now)
 	}
-	seen.trouble = r.looks.why(key)
-	return soonest(again, due)
+	return l.why(key), due
 }
 
 // due returns how long it is until the pods of an app are to be looked at, 0 for now,
@@ -228,26 +222,6 @@ func (l *looks) forget(key types.NamespacedName) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.apps, key)
-}
-
-// told returns what the status says of the same lack of pods, which another operator
-// found out. It stands until this one has looked.
-func told(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) string {
-	plain := observed{deployment: deployment}
-	for _, of := range []struct{ kind, message string }{
-		{v1alpha1.ConditionReady, plain.rollout(app).message},
-		{v1alpha1.ConditionAvailable, availableCondition(app, &plain).Message},
-	} {
-		was := meta.FindStatusCondition(app.Status.Conditions, of.kind)
-		if was == nil || was.ObservedGeneration != app.Generation || of.message == "" {
-			continue
-		}
-		message := strings.TrimSuffix(was.Message, remarks(app, &plain))
-		if why, found := strings.CutPrefix(message, beforeCause(of.message)); found {
-			return why
-		}
-	}
-	return ""
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -27,7 +27,7 @@ import (
 func TestLooksAreSeldom(t *testing.T) {
 	g := NewWithT(t)
 	pods := &podLister{pods: []corev1.Pod{failingPod("web", 0, "not found")}}
-	seconds := pods.follow(t.Context(), newInquirer(pods), gen.ExposedApp("web", gen.WithReplicas(3)), lacking("", unavailable), 300)
+	seconds := pods.follow(t.Context(), newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(3)), lacking("", unavailable), 300)
 	g.Expect(seconds).To(Equal([]int{5, 15, 35, 75, 135, 195, 255}))
 	for _, asked := range pods.options {
 		g.Expect(asked.Namespace).To(Equal("default"))
@@ -57,9 +57,9 @@ func TestNothingIsLookedIntoWhereNoPodLacks(t *testing.T) {
 			g := NewWithT(t)
 			pods := &podLister{}
 			app := gen.ExposedApp("web", append([]gen.Option{gen.WithReplicas(3)}, test.options...)...)
-			inquirer := newInquirer(pods)
+			inquirer := newLooks(pods)
 			g.Expect(pods.follow(t.Context(), inquirer, app, test.seen, 120)).To(BeEmpty())
-			g.Expect(inquirer.looks.apps).To(BeEmpty(), "nothing is remembered")
+			g.Expect(inquirer.apps).To(BeEmpty(), "nothing is remembered")
 		})
 	}
 }
@@ -72,7 +72,7 @@ func TestLooksOfAllAppsHaveABound(t *testing.T) {
 			g := NewWithT(t)
 			const apps = 50
 			pods := &podLister{}
-			inquirer := newInquirer(pods)
+			inquirer := newLooks(pods)
 			due := make([]time.Time, apps)
 			for now := at(0).Time; now.Before(at(2).Time); now = now.Add(every) {
 				pods.now = now
@@ -81,7 +81,7 @@ func TestLooksOfAllAppsHaveABound(t *testing.T) {
 						continue
 					}
 					app := gen.ExposedApp(fmt.Sprintf("web-%d", i), gen.WithReplicas(3))
-					due[i] = now.Add(inquirer.inquire(t.Context(), app, lacking("", unavailable), now))
+					due[i] = now.Add(inquire(t.Context(), inquirer, app, lacking("", unavailable), now))
 				}
 			}
 			looked := make(map[string]bool)
@@ -117,9 +117,9 @@ func TestLooksAreTakenOneAtATime(t *testing.T) {
 func TestWhatALookFinds(t *testing.T) {
 	g := NewWithT(t)
 	pods := &podLister{pods: []corev1.Pod{failingPod("web", 0, "dial tcp 10.0.0.1:5001: i/o timeout")}}
-	inquirer, app := newInquirer(pods), gen.ExposedApp("web", gen.WithReplicas(3))
+	inquirer, app := newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(3))
 	at := func(second int, seen *observed) string {
-		inquirer.inquire(t.Context(), app, seen, at(0).Add(time.Duration(second)*time.Second))
+		inquire(t.Context(), inquirer, app, seen, at(0).Add(time.Duration(second)*time.Second))
 		return seen.trouble
 	}
 	const timeout = `image "web:1" cannot be pulled: ErrImagePull: dial tcp 10.0.0.1:5001: i/o timeout`
@@ -147,7 +147,7 @@ func TestWhatALookFinds(t *testing.T) {
 	g.Expect(at(112, next)).To(HaveSuffix("unauthorized"))
 
 	g.Expect(at(113, healthy())).To(BeEmpty())
-	g.Expect(inquirer.looks.apps).To(BeEmpty())
+	g.Expect(inquirer.apps).To(BeEmpty())
 
 	pods.err = apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", errors.New("no"))
 	at(120, seen)
@@ -165,7 +165,7 @@ func TestLooksOfALargeApp(t *testing.T) {
 	pods.pods[12] = failingPod("web", 12, "not found")
 	pods.pods[12].Status.Phase = corev1.PodRunning
 	seen := &observed{deployment: rolledOut(40, func(d *appsv1.Deployment) { d.Status.ReadyReplicas, d.Status.AvailableReplicas = 39, 39 })}
-	inquirer, app := newInquirer(pods), gen.ExposedApp("web", gen.WithReplicas(40))
+	inquirer, app := newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(40))
 	pods.follow(t.Context(), inquirer, app, seen, 10)
 	g.Expect(pods.asked()).To(Equal([]string{
 		"status.phase=Pending ", "status.phase=Running ", "status.phase=Running 5", "status.phase=Running 10",
@@ -177,7 +177,7 @@ func TestLooksOfALargeApp(t *testing.T) {
 
 	pods.pods[12] = readyPod("web", 12)
 	pods.when, pods.options = nil, nil
-	inquirer = newInquirer(pods)
+	inquirer = newLooks(pods)
 	pods.follow(t.Context(), inquirer, app, seen, 10)
 	g.Expect(pods.asked()).To(HaveLen(5), "a look ends, also where nothing is found")
 	g.Expect(seen.trouble).To(BeEmpty())
@@ -203,31 +203,33 @@ func TestWhatWasFoundOutlivesTheOperator(t *testing.T) {
 			}
 			app := gen.ExposedApp("web", gen.WithReplicas(3), gen.WithIdentity("9f3c", 4))
 			now := at(0).Time
-			tell := func(inquirer *Reconciler, pause time.Duration) v1alpha1.ExposedAppStatus {
+			tell := func(inquirer *looks, pause time.Duration) v1alpha1.ExposedAppStatus {
 				now = now.Add(pause)
-				inquirer.inquire(t.Context(), app, seen, now)
+				inquire(t.Context(), inquirer, app, seen, now)
 				return status(app, seen, metav1.NewTime(now))
 			}
-			first := newInquirer(pods)
+			first := newLooks(pods)
 			app.Status = tell(first, 0)
 			plain := app.Status
 			app.Status = tell(first, lookAfter)
 			g.Expect(equality.Semantic.DeepEqual(plain, app.Status)).To(BeFalse(), "it was looked into")
 
-			second := newInquirer(pods)
+			second := newLooks(pods)
 			pods.pods = []corev1.Pod{failingPod("web", 0, "dial tcp 10.0.0.1:6002: i/o timeout")}
 			g.Expect(tell(second, time.Second)).To(Equal(app.Status))
 			g.Expect(tell(second, lookAfter)).To(Equal(app.Status))
 
 			app.Generation++
-			g.Expect(newInquirer(pods).looks.due(app, seen.deployment, now)).To(Equal(lookAfter))
+			g.Expect(newLooks(pods).due(app, seen.deployment, now)).To(Equal(lookAfter))
 			g.Expect(told(app, seen.deployment)).To(BeEmpty(), "what was said of another spec")
 		})
 	}
 }
 
-func newInquirer(pods client.Reader) *Reconciler {
-	return &Reconciler{looks: newLooks(pods), contests: newContests()}
+// inquire has the pods of an app looked at, if that is due, as a reconciliation does.
+func inquire(ctx context.Context, pods *looks, app *v1alpha1.ExposedApp, seen *observed, now time.Time) (due time.Duration) {
+	seen.trouble, due = pods.explain(ctx, app, seen.deployment, now)
+	return due
 }
 
 // podLister lists pods as the API server does, and notes when it was asked for what.
@@ -271,14 +273,14 @@ func (l *podLister) List(_ context.Context, into client.ObjectList, options ...c
 // follow has an app inquired about for some seconds, whenever that is due, and returns
 // the seconds at which its pods were listed.
 func (l *podLister) follow(
-	ctx context.Context, inquirer *Reconciler, app *v1alpha1.ExposedApp, seen *observed, seconds int,
+	ctx context.Context, inquirer *looks, app *v1alpha1.ExposedApp, seen *observed, seconds int,
 ) (listed []int) {
 	if l.now.IsZero() {
 		l.now = at(0).Time
 	}
 	start, before := l.now, len(l.when)
 	for l.now.Sub(start) <= time.Duration(seconds)*time.Second {
-		due := inquirer.inquire(ctx, app, seen, l.now)
+		due := inquire(ctx, inquirer, app, seen, l.now)
 		if due == 0 {
 			break
 		}

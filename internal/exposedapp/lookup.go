@@ -21,16 +21,11 @@ type lookup[T client.Object] struct {
 func newLookup[T client.Object](
 	ctx context.Context, informers cache.Cache, example T, name string, keys func(T) []string,
 ) (found lookup[T], err error) {
-	informer, err := informers.GetInformer(ctx, example, cache.BlockUntilSynced(false))
+	informer, err := informerOf(ctx, informers, example)
 	if err != nil {
 		return found, err
 	}
-	// It is one that newInformer made.
-	shared, ok := informer.(toolscache.SharedIndexInformer)
-	if !ok {
-		return found, fmt.Errorf("index %T by %s: its informer is a %T", example, name, informer)
-	}
-	return lookup[T]{shared.GetIndexer(), name}, informer.AddIndexers(toolscache.Indexers{
+	return lookup[T]{informer.GetIndexer(), name}, informer.AddIndexers(toolscache.Indexers{
 		name: func(object any) ([]string, error) {
 			typed, ok := object.(T)
 			if !ok {
@@ -55,4 +50,20 @@ func (l lookup[T]) find(key string) ([]T, error) {
 		}
 	}
 	return objects, nil
+}
+
+// informerOf returns the informer of a kind, without waiting until it has synced.
+func informerOf(
+	ctx context.Context, informers cache.Cache, example client.Object,
+) (toolscache.SharedIndexInformer, error) {
+	informer, err := informers.GetInformer(ctx, example, cache.BlockUntilSynced(false))
+	if err != nil {
+		return nil, err
+	}
+	// It is one that newInformer made.
+	shared, ok := informer.(toolscache.SharedIndexInformer)
+	if !ok {
+		return nil, fmt.Errorf("the informer of %T is a %T", example, informer)
+	}
+	return shared, nil
 }

@@ -1,97 +1,21 @@
 package exposedapp
 
 import (
-	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/compact"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 )
-
-// observed is everything that a status is made of. A child that is missing or
-// somebody else's is nil; its refusal says why it is not as declared.
-type observed struct {
-	deployment        *appsv1.Deployment
-	deploymentRefusal *refusal
-	service           *corev1.Service
-	serviceRefusal    *refusal
-	endpoints         reachability.Endpoints
-	verdicts          []v1alpha1.NodeVerdict
-
-	// trouble is why pods are not ready, and rival who sets the Deployment's replicas
-	// again and again. Both are empty where that is not known.
-	trouble, rival string
-}
-
-// observe gathers what is there after the children were applied or refused.
-func (r *Reconciler) observe(ctx context.Context, app *v1alpha1.ExposedApp, seen *observed) error {
-	var unreadable *refusal
-	if seen.deployment, unreadable = get(ctx, r.Client, app, "Deployment", &appsv1.Deployment{}); unreadable.err() != nil {
-		return unreadable.err()
-	}
-	if seen.service, unreadable = get(ctx, r.Client, app, "Service", &corev1.Service{}); unreadable.err() != nil {
-		return unreadable.err()
-	}
-	if seen.service == nil {
-		return nil
-	}
-	endpointSlices, err := r.slices.find(client.ObjectKeyFromObject(app).String())
-	if err != nil {
-		return fmt.Errorf("endpoint slices: %w", err)
-	}
-	seen.endpoints = endpointsOf(endpointSlices)
-	return nil
-}
-
-// judge has the nodes judged and returns the status that comes of all that was
-// seen. holds is how long that stays true if nothing is heard, 0 for good.
-func (r *Reconciler) judge(
-	app *v1alpha1.ExposedApp, seen *observed, now time.Time,
-) (next v1alpha1.ExposedAppStatus, holds time.Duration) {
-	key := client.ObjectKeyFromObject(app)
-	r.judging.Lock()
-	defer r.judging.Unlock()
-	if seen.service == nil {
-		r.Matrix.Forget(key)
-	} else {
-		r.Matrix.Observe(key, subject(app, seen), now)
-		r.verdicts, holds = r.Matrix.AppendVerdicts(r.verdicts[:0], key, now)
-		seen.verdicts = r.verdicts
-	}
-	return status(app, seen, metav1.NewTime(now)), holds
-}
-
-// holdback returns the refusal by which what is declared is not there. A try
-// that failed does no harm to what an earlier one applied.
-func (o *observed) holdback(app *v1alpha1.ExposedApp) *refusal {
-	applied := app.Status.ObservedGeneration == app.Generation
-	if o.deploymentRefusal != nil && (o.deploymentRefusal.retry == nil || o.deployment == nil || !applied) {
-		return o.deploymentRefusal
-	}
-	if o.serviceRefusal != nil && (o.serviceRefusal.retry == nil || o.service == nil || !applied) {
-		return o.serviceRefusal
-	}
-	return nil
-}
-
-// applied tells whether both children are as declared, or never will be unless a
-// human edits something.
-func (o *observed) applied() bool {
-	return o.deploymentRefusal.err() == nil && o.serviceRefusal.err() == nil
-}
 
 // subject is what the rules of reachability need to know of an app.
 func subject(app *v1alpha1.ExposedApp, seen *observed) reachability.App {

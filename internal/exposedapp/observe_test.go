@@ -172,3 +172,35 @@ func addresses(texts ...string) map[corev1.IPFamily]netip.Addr {
 	}
 	return addresses
 }
+
+// Others may put ports before the app's own, give them its number, or another protocol.
+func TestHeldPort(t *testing.T) {
+	own := corev1.ServicePort{Name: "http", Protocol: corev1.ProtocolTCP, Port: 80, NodePort: 30001}
+	metrics := corev1.ServicePort{Name: "metrics", Protocol: corev1.ProtocolTCP, Port: 9797, NodePort: 30002}
+	dns := corev1.ServicePort{Name: "dns", Protocol: corev1.ProtocolUDP, Port: 80, NodePort: 30003}
+	asUDP := own
+	asUDP.Protocol = corev1.ProtocolUDP
+	for name, tc := range map[string]struct {
+		ports []corev1.ServicePort
+		want  int32
+	}{
+		"alone":                {[]corev1.ServicePort{own}, 30001},
+		"first":                {[]corev1.ServicePort{own, metrics, dns}, 30001},
+		"last":                 {[]corev1.ServicePort{metrics, dns, own}, 30001},
+		"of another kind":      {[]corev1.ServicePort{asUDP}, 0},
+		"only those of others": {[]corev1.ServicePort{metrics, dns}, 0},
+		"none":                 {nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, service := NewWithT(t), serviceHolding(0)
+			service.Spec.Ports = tc.ports
+			g.Expect(heldPort(service)).To(Equal(tc.want))
+			identity := subject(gen.ExposedApp("web"), &observed{service: service}).Service
+			g.Expect(identity.NodePort).To(Equal(tc.want))
+			if tc.want != 0 {
+				g.Expect(identity.Port).To(BeEquivalentTo(80))
+			}
+		})
+	}
+	NewWithT(t).Expect(heldPort(nil)).To(BeZero())
+}

@@ -18,13 +18,13 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,7 +33,6 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
-	"github.com/exposedapp/exposedapp/internal/statuspatch"
 )
 
 // Reconciler reconciles ExposedApps.
@@ -50,23 +49,12 @@ type Reconciler struct {
 	// All are if it is nil.
 	ExpectedNodes labels.Selector
 
-	// slices finds EndpointSlices by their Service, and claims ExposedApps by the node
-	// port that they ask for.
-	slices lookup[*discoveryv1.EndpointSlice]
-	claims lookup[*v1alpha1.ExposedApp]
-	// services are all that the cache has.
-	services toolscache.Store
-
-	// direct reads from the API server, and does what the cache need not show.
-	direct client.Client
-	// rotating is held while apps change node ports with each other.
-	rotating sync.Mutex
-
-	throttle *throttle
-	events   *rate.Limiter
-	verified *verified
+	// slices finds EndpointSlices by their Service.
+	slices   lookup[*discoveryv1.EndpointSlice]
+	children *children
 	looks    *looks
-	contests *contests
+	statuses *statusWriter
+	events   *rate.Limiter
 	retries  *retries
 
 	// verdicts are those on the last app that was judged. On thousands of nodes they
@@ -81,12 +69,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	var app v1alpha1.ExposedApp
 	switch err := r.Client.Get(ctx, request.NamespacedName, &app); {
 	case apierrors.IsNotFound(err):
-		r.Matrix.Forget(request.NamespacedName)
-		r.throttle.forget(request.NamespacedName)
-		r.verified.forget(request.NamespacedName)
-		r.looks.forget(request.NamespacedName)
-		r.contests.forget(request.NamespacedName)
-		r.retries.after(request.NamespacedName, 0, r.Clock.Now())
+		r.forget(request.NamespacedName)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("get exposed app: %w", err)
@@ -103,14 +86,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	again := soonest(r.inquire(ctx, &app, seen, now), r.retries.after(request.NamespacedName,
 		soonest(seen.deploymentRefusal.pause(), seen.serviceRefusal.pause()), now))
 	next, holds := r.judge(&app, seen, now)
-	holds = soonest(holds, again)
-	if pause := r.throttle.wait(request.NamespacedName, &app.Status, &next, now); pause > 0 {
-		return reconcile.Result{RequeueAfter: soonest(pause, holds)}, refused
+	written, pause, err := r.statuses.write(ctx, &app, next, now)
+	if written {
+		r.recordTransitions(&app, &next)
 	}
-	if equality.Semantic.DeepEqual(app.Status, next) {
-		return reconcile.Result{RequeueAfter: holds}, refused
-	}
-	return reconcile.Result{RequeueAfter: holds}, errors.Join(refused, r.report(ctx, &app, next))
+	return reconcile.Result{RequeueAfter: soonest(pause, holds, again)}, errors.Join(refused, err)
+}
+
+// forget forgets an app that is gone.
+func (r *Reconciler) forget(app types.NamespacedName) {
+	r.Matrix.Forget(app)
+	r.statuses.forget(app)
+	r.children.forget(app)
+	r.children.contests.forget(app)
+	r.looks.forget(app)
+	r.retries.after(app, 0, r.Clock.Now())
 }
 
 // soonest returns the shortest of some times, of which those of 0 are none.
@@ -124,43 +114,61 @@ func soonest(times ...time.Duration) time.Duration {
 
 // act brings the children to what is declared.
 func (r *Reconciler) act(ctx context.Context, app *v1alpha1.ExposedApp) *observed {
-	if refusal := unreadable(app); refusal != nil {
-		return &observed{deploymentRefusal: refusal, serviceRefusal: refusal}
+	if problem := unreadable(app); problem != "" {
+		invalid := invalidApp(problem)
+		return &observed{deploymentRefusal: invalid, serviceRefusal: invalid}
 	}
 	return &observed{
-		deploymentRefusal: r.applyDeployment(ctx, app),
-		serviceRefusal:    r.applyService(ctx, app),
+		deploymentRefusal: r.children.applyDeployment(ctx, app),
+		serviceRefusal:    r.children.applyService(ctx, app),
 	}
 }
 
-// report writes a status that changed, and tells of the transitions. Where the ExposedApp
-// changed meanwhile, what was found may not be true of it any more: nothing is written, and
-// the change, which the cache is about to show, has it reconciled again.
-func (r *Reconciler) report(ctx context.Context, app *v1alpha1.ExposedApp, next v1alpha1.ExposedAppStatus) error {
-	patch, err := statuspatch.OfVersion(app.UID, app.ResourceVersion, next)
-	if err != nil {
-		return fmt.Errorf("encode status: %w", err)
+// observe gathers what is there after the children were applied or refused.
+func (r *Reconciler) observe(ctx context.Context, app *v1alpha1.ExposedApp, seen *observed) error {
+	var problem *refusal
+	if seen.deployment, problem = get(ctx, r.Client, app, kindDeployment, &appsv1.Deployment{}); problem.err() != nil {
+		return problem.err()
 	}
-	err = r.patchStatus(ctx, app, client.RawPatch(types.JSONPatchType, patch))
-	switch {
-	case apierrors.IsConflict(err):
+	if seen.service, problem = get(ctx, r.Client, app, kindService, &corev1.Service{}); problem.err() != nil {
+		return problem.err()
+	}
+	if seen.service == nil {
 		return nil
-	case err != nil:
-		// The app may be gone by now.
-		return client.IgnoreNotFound(fmt.Errorf("write status: %w", err))
 	}
-	r.recordTransitions(app, &next)
+	endpointSlices, err := r.slices.find(client.ObjectKeyFromObject(app).String())
+	if err != nil {
+		return fmt.Errorf("endpoint slices: %w", err)
+	}
+	seen.endpoints = endpointsOf(endpointSlices)
 	return nil
 }
 
-// patchStatus patches the status. The API server answers with the whole object, which
-// cannot be decoded where the spec cannot: then its metadata is asked for.
-func (r *Reconciler) patchStatus(ctx context.Context, app *v1alpha1.ExposedApp, patch client.Patch) error {
-	meta := metav1.ObjectMeta{Namespace: app.Namespace, Name: app.Name}
-	if unreadable(app) == nil {
-		return r.Client.Status().Patch(ctx, &v1alpha1.ExposedApp{ObjectMeta: meta}, patch)
+// judge has the nodes judged and returns the status that comes of all that was
+// seen. holds is how long that stays true if nothing is heard, 0 for good.
+func (r *Reconciler) judge(
+	app *v1alpha1.ExposedApp, seen *observed, now time.Time,
+) (next v1alpha1.ExposedAppStatus, holds time.Duration) {
+	key := client.ObjectKeyFromObject(app)
+	r.judging.Lock()
+	defer r.judging.Unlock()
+	if seen.service == nil {
+		r.Matrix.Forget(key)
+	} else {
+		r.Matrix.Observe(key, subject(app, seen), now)
+		r.verdicts, holds = r.Matrix.AppendVerdicts(r.verdicts[:0], key, now)
+		seen.verdicts = r.verdicts
 	}
-	written := &metav1.PartialObjectMetadata{ObjectMeta: meta}
-	written.SetGroupVersionKind(v1alpha1.SchemeGroupVersion.WithKind("ExposedApp"))
-	return r.Client.Status().Patch(ctx, written, patch, client.DisableReadYourWritesConsistency)
+	return status(app, seen, metav1.NewTime(now)), holds
+}
+
+// inquire finds out what a person must know of the Deployment and is not in it. again
+// is when to do so once more, 0 for never.
+func (r *Reconciler) inquire(
+	ctx context.Context, app *v1alpha1.ExposedApp, seen *observed, now time.Time,
+) (again time.Duration) {
+	var due time.Duration
+	seen.rival, again = r.children.contests.rival(client.ObjectKeyFromObject(app), now)
+	seen.trouble, due = r.looks.explain(ctx, app, seen.deployment, now)
+	return soonest(again, due)
 }

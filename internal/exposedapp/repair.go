@@ -3,9 +3,6 @@ package exposedapp
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,8 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
-
-	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
 // An apply sets the fields that are declared, and takes away those that the operator
@@ -28,6 +23,11 @@ import (
 // one request, in which a Service does not let go of its node port. What others have
 // added elsewhere stays.
 
+// noResourceVersion is one that no object can have. An apply that carries it
+// creates an object, but conflicts with one that exists: what is not ours is
+// never touched, also when the cache has not seen it yet.
+const noResourceVersion = "1"
+
 // rendered is an apply configuration of a child.
 type rendered[W any] interface {
 	runtime.ApplyConfiguration
@@ -37,7 +37,9 @@ type rendered[W any] interface {
 
 // child is how a Deployment or a Service of an app is brought to what is declared.
 type child[W rendered[W], L client.Object] struct {
-	*Reconciler
+	// client owns its fields, and its cache shows what it writes. direct reads from the API
+	// server, and does what the cache need not show.
+	client, direct client.Client
 
 	apiVersion string
 	key        client.ObjectKey
@@ -109,7 +111,7 @@ func (c *child[W, L]) apply(ctx context.Context, uid types.UID) (W, error) {
 	} else {
 		wanted.WithUID(uid)
 	}
-	return wanted, c.Client.Apply(ctx, wanted, client.ForceOwnership)
+	return wanted, c.client.Apply(ctx, wanted, client.ForceOwnership)
 }
 
 // try asks the API server what it thinks of a child that is as declared, and new.
@@ -144,7 +146,7 @@ func (c *child[W, L]) takeOver(ctx context.Context, live L, fields *fieldpath.Se
 func (c *child[W, L]) replace(ctx context.Context, live L) (answer W, _ error) {
 	policy := c.lettingGo(live)
 	preconditions := client.Preconditions{UID: new(live.GetUID()), ResourceVersion: new(live.GetResourceVersion())}
-	if err := c.Client.Delete(ctx, live, preconditions, client.PropagationPolicy(policy)); err != nil {
+	if err := c.client.Delete(ctx, live, preconditions, client.PropagationPolicy(policy)); err != nil {
 		return answer, fmt.Errorf("replace it: %w", err)
 	}
 	answer, err := c.apply(ctx, "")
@@ -159,82 +161,4 @@ func (c *child[W, L]) read(answer W) L {
 	live := c.blank()
 	convertInto(answer, live)
 	return live
-}
-
-// ownedBy returns who owns what of an object once the operator owns some fields, and it
-// alone.
-func ownedBy(
-	owners []metav1.ManagedFieldsEntry, fields *fieldpath.Set, apiVersion string,
-) ([]metav1.ManagedFieldsEntry, error) {
-	now := metav1.NewTime(time.Now())
-	own := metav1.ManagedFieldsEntry{
-		Manager: v1alpha1.OperatorName, Operation: metav1.ManagedFieldsOperationApply,
-		APIVersion: apiVersion, FieldsType: "FieldsV1", Time: &now,
-	}
-	ownFields, kept := fields, []metav1.ManagedFieldsEntry(nil)
-	for _, entry := range owners {
-		owned, err := fieldsOf(entry)
-		switch {
-		case err != nil:
-			return nil, err
-		case ownEntry(entry):
-			own, ownFields = entry, owned.Union(fields)
-			continue
-		}
-		if owned = owned.RecursiveDifference(fields); owned.Empty() {
-			continue
-		}
-		if entry.FieldsV1, err = written(owned); err != nil {
-			return nil, err
-		}
-		kept = append(kept, entry)
-	}
-	var err error
-	own.FieldsV1, err = written(ownFields)
-	return append(kept, own), err
-}
-
-// addedByOthers returns the fields of an object's spec that others own, but for those of
-// bystanders.
-func addedByOthers(live client.Object, bystander func(fieldpath.Path) bool) *fieldpath.Set {
-	added := fieldpath.NewSet()
-	for _, entry := range live.GetManagedFields() {
-		owned, err := fieldsOf(entry)
-		if err != nil || ownEntry(entry) {
-			continue
-		}
-		for path := range owned.All() {
-			if path[0].FieldName != nil && *path[0].FieldName == "spec" && len(path) > 1 && !bystander(path) {
-				added.Insert(path.Copy())
-			}
-		}
-	}
-	return added
-}
-
-// ownFields returns the fields of an object that the operator applied.
-func ownFields(live client.Object) *fieldpath.Set {
-	entries := live.GetManagedFields()
-	if i := slices.IndexFunc(entries, ownEntry); i >= 0 {
-		if owned, err := fieldsOf(entries[i]); err == nil {
-			return owned
-		}
-	}
-	return fieldpath.NewSet()
-}
-
-func fieldsOf(entry metav1.ManagedFieldsEntry) (*fieldpath.Set, error) {
-	fields := &fieldpath.Set{}
-	if entry.FieldsV1 == nil {
-		return fields, nil
-	}
-	return fields, fields.FromJSON(strings.NewReader(string(entry.FieldsV1.GetRawBytes())))
-}
-
-func written(fields *fieldpath.Set) (*metav1.FieldsV1, error) {
-	text, err := fields.ToJSON()
-	if err != nil {
-		return nil, err
-	}
-	return metav1.NewFieldsV1(string(text)), nil
 }

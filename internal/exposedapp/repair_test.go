@@ -19,39 +19,39 @@ import (
 // merges as the API server does, and refuses nothing.
 func TestBring(t *testing.T) {
 	app := gen.ExposedApp("web", gen.WithIdentity("9f3c", 1), gen.WithNodePort(31000))
-	setUp := func(g *WithT, text string, child client.Object) *Reconciler {
+	setUp := func(g *WithT, text string, child client.Object) *children {
 		objects := fake.NewClientBuilder().WithScheme(scheme.Scheme).WithReturnManagedFields().Build()
-		r := &Reconciler{Client: client.WithFieldOwner(objects, v1alpha1.OperatorName)}
-		r.direct = r.Client
-		g.Expect(r.Client.Apply(t.Context(), service(app, 31000), client.ForceOwnership)).To(Succeed())
-		g.Expect(r.Client.Apply(t.Context(), deployment(app), client.ForceOwnership)).To(Succeed())
+		owner := client.WithFieldOwner(objects, v1alpha1.OperatorName)
+		c := &children{client: owner, direct: owner}
+		g.Expect(owner.Apply(t.Context(), service(app, 31000), client.ForceOwnership)).To(Succeed())
+		g.Expect(owner.Apply(t.Context(), deployment(app), client.ForceOwnership)).To(Succeed())
 		child.SetNamespace(app.Namespace)
 		child.SetName(app.Name)
 		g.Expect(objects.Patch(t.Context(), child, client.RawPatch(types.JSONPatchType, []byte(text)),
 			client.FieldOwner("kubectl-patch"))).To(Succeed())
-		return r
+		return c
 	}
 	t.Run("a Service", func(t *testing.T) {
 		g, live := NewWithT(t), &corev1.Service{}
-		r := setUp(g, `[{"op":"add","path":"/metadata/uid","value":"1"},
+		c := setUp(g, `[{"op":"add","path":"/metadata/uid","value":"1"},
 			{"op":"replace","path":"/spec/ports/0/port","value":8080},
 			{"op":"add","path":"/spec/ports/0","value":{"name":"metrics","port":9797,"protocol":"TCP"}}]`, live)
-		_, err := r.serviceChild(app, 31000).bring(t.Context(), live.UID)
+		_, err := c.service(app, 31000).bring(t.Context(), live.UID)
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(r.direct.Get(t.Context(), client.ObjectKeyFromObject(app), live)).To(Succeed())
+		g.Expect(c.direct.Get(t.Context(), client.ObjectKeyFromObject(app), live)).To(Succeed())
 		g.Expect(live.Spec.Ports).To(ConsistOf(HaveField("Name", "metrics"), SatisfyAll(
 			HaveField("Name", "http"), HaveField("Port", BeEquivalentTo(80)), HaveField("NodePort", BeEquivalentTo(31000)))))
 	})
 	t.Run("a Deployment", func(t *testing.T) {
 		g, live := NewWithT(t), &appsv1.Deployment{}
-		r := setUp(g, `[{"op":"add","path":"/metadata/uid","value":"1"},
+		c := setUp(g, `[{"op":"add","path":"/metadata/uid","value":"1"},
 			{"op":"replace","path":"/spec/template/spec/containers/0/ports/0/containerPort","value":8080},
 			{"op":"replace","path":"/spec/template/spec/containers/0/env/0","value":{"name":"PODINFO_UI_MESSAGE","value":"hello"}},
 			{"op":"replace","path":"/spec/template/spec/containers/0/livenessProbe","value":{"exec":{"command":["true"]}}},
 			{"op":"add","path":"/spec/template/spec/containers/1","value":{"name":"side","image":"x"}}]`, live)
-		_, err := r.deploymentChild(app).bring(t.Context(), live.UID)
+		_, err := c.deployment(app).bring(t.Context(), live.UID)
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(r.direct.Get(t.Context(), client.ObjectKeyFromObject(app), live)).To(Succeed())
+		g.Expect(c.direct.Get(t.Context(), client.ObjectKeyFromObject(app), live)).To(Succeed())
 		wanted := &appsv1.Deployment{}
 		convertInto(deployment(app), wanted)
 		g.Expect(live.Spec.Template.Spec.Containers).To(ConsistOf(

@@ -2,9 +2,11 @@ package exposedapp
 
 import (
 	"fmt"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/ptr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
@@ -65,7 +67,7 @@ func rolloutOf(deployment *appsv1.Deployment, wanted int32) rollout {
 // wantedPods returns how many pods there should be: as declared, or as they are left
 // while the operator is told not to touch them, or cannot read what is declared.
 func wantedPods(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) int32 {
-	if deployment != nil && (suspended(app) || unreadable(app) != nil) {
+	if deployment != nil && (suspended(app) || unreadable(app) != "") {
 		return ptr.Deref(deployment.Spec.Replicas, 1)
 	}
 	return ptr.Deref(app.Spec.App.Replicas, 1)
@@ -81,4 +83,24 @@ func lacksPods(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) bool {
 	rollout := rolloutOf(deployment, wanted)
 	return rollout.reason != v1alpha1.ReasonRolloutPaused &&
 		(rollout.message != "" || !isTrue(deployment, appsv1.DeploymentAvailable))
+}
+
+// told returns what the status says of the same lack of pods, which another operator
+// found out. It stands until this one has looked.
+func told(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) string {
+	plain := observed{deployment: deployment}
+	for _, of := range []struct{ kind, message string }{
+		{v1alpha1.ConditionReady, plain.rollout(app).message},
+		{v1alpha1.ConditionAvailable, availableCondition(app, &plain).Message},
+	} {
+		was := meta.FindStatusCondition(app.Status.Conditions, of.kind)
+		if was == nil || was.ObservedGeneration != app.Generation || of.message == "" {
+			continue
+		}
+		message := strings.TrimSuffix(was.Message, remarks(app, &plain))
+		if why, found := strings.CutPrefix(message, beforeCause(of.message)); found {
+			return why
+		}
+	}
+	return ""
 }

@@ -30,22 +30,22 @@ type seat struct {
 // held, and so on, until what the app asks for is free. It is a few requests one after the
 // other, so that nobody else gets hold of a port in between. It returns false where that
 // cannot be done, or is done already.
-func (r *Reconciler) rotate(
+func (c *claims) rotate(
 	ctx context.Context, app *v1alpha1.ExposedApp, live *corev1.Service, line []*v1alpha1.ExposedApp,
 ) (bool, error) {
-	r.rotating.Lock()
-	defer r.rotating.Unlock()
-	ring, err := r.seats(ctx, app, heldPort(live), line)
+	c.rotating.Lock()
+	defer c.rotating.Unlock()
+	ring, err := c.seats(ctx, app, heldPort(live), line)
 	if ring == nil || err != nil {
 		return false, err
 	}
 	first := ring[0]
-	if err := r.stepAside(ctx, first); err != nil {
+	if err := c.stepAside(ctx, first); err != nil {
 		return false, err
 	}
 	for _, next := range slices.Backward(ring[1:]) {
-		if err := r.move(ctx, next, *next.app.Spec.NodePort); err != nil {
-			return false, errors.Join(err, r.move(ctx, first, first.holds))
+		if err := c.move(ctx, next, *next.app.Spec.NodePort); err != nil {
+			return false, errors.Join(err, c.move(ctx, first, first.holds))
 		}
 	}
 	return true, nil
@@ -54,7 +54,7 @@ func (r *Reconciler) rotate(
 // seats returns the Services of a ring as they are now, this app's first. It returns none
 // where one does not hold what it did, or the API server would refuse it for another
 // reason than its node port.
-func (r *Reconciler) seats(
+func (c *claims) seats(
 	ctx context.Context, app *v1alpha1.ExposedApp, holds int32, line []*v1alpha1.ExposedApp,
 ) ([]seat, error) {
 	ring := []seat{{app: app, holds: holds}}
@@ -63,13 +63,13 @@ func (r *Reconciler) seats(
 	}
 	for i := range ring {
 		ring[i].service = &corev1.Service{}
-		if err := r.direct.Get(ctx, client.ObjectKeyFromObject(ring[i].app), ring[i].service); err != nil {
+		if err := c.direct.Get(ctx, client.ObjectKeyFromObject(ring[i].app), ring[i].service); err != nil {
 			return nil, fmt.Errorf("read %s: %w", named("Service", ring[i].app), err)
 		}
 		if !metav1.IsControlledBy(ring[i].service, ring[i].app) || heldPort(ring[i].service) != ring[i].holds {
 			return nil, nil
 		}
-		err := r.move(ctx, ring[i], ring[i].holds, client.DryRunAll)
+		err := c.move(ctx, ring[i], ring[i].holds, client.DryRunAll)
 		if ofContent(err) || apierrors.IsForbidden(err) {
 			return nil, nil
 		}
@@ -81,19 +81,19 @@ func (r *Reconciler) seats(
 }
 
 // stepAside moves a Service to a node port that nobody holds or asks for, near its own.
-func (r *Reconciler) stepAside(ctx context.Context, from seat) error {
+func (c *claims) stepAside(ctx context.Context, from seat) error {
 	var err error
 	for i := range int32(asideTries) {
 		aside := from.holds + i/2 + 1
 		if i%2 == 1 {
 			aside = from.holds - i/2 - 1
 		}
-		asking, lookupErr := r.claims.find(strconv.Itoa(int(aside)))
-		if lookupErr != nil || len(asking) > 0 || r.holderOf(from.app, aside) != nil ||
+		asking, lookupErr := c.asking(strconv.Itoa(int(aside)))
+		if lookupErr != nil || len(asking) > 0 || c.holderOf(from.app, aside) != nil ||
 			slices.Contains(heldPorts(from.service), aside) {
 			continue
 		}
-		err = r.move(ctx, from, aside)
+		err = c.move(ctx, from, aside)
 		if taken, outOfRange := portCause(err, aside); !taken && outOfRange == "" {
 			return err
 		}
@@ -102,11 +102,11 @@ func (r *Reconciler) stepAside(ctx context.Context, from seat) error {
 }
 
 // move applies a Service with a node port.
-func (r *Reconciler) move(ctx context.Context, from seat, nodePort int32, options ...client.ApplyOption) error {
+func (c *claims) move(ctx context.Context, from seat, nodePort int32, options ...client.ApplyOption) error {
 	wanted := service(from.app, nodePort).WithUID(from.service.UID)
-	writer := client.Writer(r.Client)
+	writer := client.Writer(c.client)
 	if len(options) > 0 {
-		writer = r.direct
+		writer = c.direct
 	}
 	return writer.Apply(ctx, wanted, append(options, client.ForceOwnership)...)
 }

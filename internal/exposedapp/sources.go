@@ -21,6 +21,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/controller/nodereachability"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 )
 
 // nodeGather is how long changes of Nodes wait for each other.
@@ -159,4 +160,25 @@ func judgedNode(item *corev1.Node, expected labels.Selector) reachability.Node {
 		}
 	}
 	return node
+}
+
+// reportSource wakes the apps on which the word of an agent changed. It is a source, so
+// that no app is judged before every report that exists is folded in.
+type reportSource struct {
+	reports *feed.Reports
+	matrix  *reachability.Matrix
+}
+
+// Start has apps woken from now on.
+func (s *reportSource) Start(
+	_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) error {
+	waker := &waker{queue: queue, nodes: s.matrix.Nodes}
+	s.reports.Subscribe(func(change feed.Change) { waker.wake(change.Touched) })
+	return nil
+}
+
+// WaitForSync waits until every report that existed at the start is folded in.
+func (s *reportSource) WaitForSync(ctx context.Context) error {
+	return s.reports.WaitForSync(ctx)
 }

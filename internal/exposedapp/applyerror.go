@@ -65,6 +65,15 @@ func (r *refusal) pause() time.Duration {
 	return r.again
 }
 
+// invalidApp says that a field of the spec cannot be decoded.
+func invalidApp(problem string) *refusal {
+	return &refusal{
+		reason:  v1alpha1.ReasonInvalidApp,
+		message: problem + ": correct that field of the ExposedApp, which nobody can read as it is",
+		stalled: true,
+	}
+}
+
 // nameConflict says that an object of the child's name is somebody else's.
 func nameConflict(kind, namespace, name string) *refusal {
 	return &refusal{
@@ -132,6 +141,32 @@ func refused(kind string, err error) *refusal {
 			retry:   fmt.Errorf("apply %s: %w", kind, err),
 		}
 	}
+}
+
+// wayOut is what a human can do about a node port that is taken.
+const wayOut = "free it there, set spec.nodePort to another port, or leave it out to have one picked"
+
+// refusedService turns the API server's answer to a Service with a node port into a refusal.
+func refusedService(app *v1alpha1.ExposedApp, nodePort int32, err error) *refusal {
+	taken, outOfRange := portCause(err, nodePort)
+	switch {
+	case taken:
+		// Who holds it is not in the cache yet, or no longer: otherwise it was not asked for.
+		return &refusal{
+			reason:  v1alpha1.ReasonPortConflict,
+			message: fmt.Sprintf("%d is held by another Service: %s", nodePort, wayOut),
+			retry:   fmt.Errorf("node port %d is taken, and its holder is not known yet", nodePort),
+		}
+	case outOfRange != "" && app.Spec.NodePort != nil:
+		return &refusal{
+			reason: v1alpha1.ReasonPortOutOfRange,
+			message: fmt.Sprintf("node port %d: %s: set spec.nodePort to a port of that range, "+
+				"or leave it out to have one picked", nodePort, outOfRange),
+			stalled: true,
+			again:   askSeldom,
+		}
+	}
+	return refused("Service", err)
 }
 
 // namesField tells whether the API server says which field is wrong. A policy or a

@@ -8,10 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
-	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -30,30 +28,25 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 	if err := fillTogether(ctx, mgr.GetCache()); err != nil {
 		return err
 	}
-	var err error
-	if r.slices, err = newLookup(ctx, mgr.GetCache(), &discoveryv1.EndpointSlice{}, "service", serviceKey); err != nil {
-		return err
-	}
-	if r.claims, err = newLookup(ctx, mgr.GetCache(), &v1alpha1.ExposedApp{}, "nodePort", claimedPort); err != nil {
-		return err
-	}
-	services, err := mgr.GetCache().GetInformer(ctx, &corev1.Service{}, cache.BlockUntilSynced(false))
+	slices, err := newLookup(ctx, mgr.GetCache(), &discoveryv1.EndpointSlice{}, "service", serviceKey)
 	if err != nil {
 		return err
 	}
-	if shared, ok := services.(toolscache.SharedInformer); ok {
-		r.services = shared.GetStore()
-	}
-	if r.direct, err = client.New(mgr.GetConfig(), client.Options{
+	direct, err := client.New(mgr.GetConfig(), client.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
 		FieldOwner: v1alpha1.OperatorName,
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	r.looks, r.contests = newLooks(mgr.GetAPIReader()), newContests()
-	r.throttle, r.verified, r.retries = newThrottle(), newVerified(), newRetries()
-	options.RateLimiter = r.retries
+	claims, err := newClaims(ctx, mgr.GetCache(), r.Client, direct, r.Clock)
+	if err != nil {
+		return err
+	}
+	r.slices, r.looks, r.statuses, r.retries = slices, newLooks(mgr.GetAPIReader()), newStatusWriter(r.Client), newRetries()
+	r.children = newChildren(r.Client, direct, claims, r.Clock)
 	r.events = rate.NewLimiter(eventsPerSecond, eventBurst)
+	options.RateLimiter = r.retries
 	sameName := handler.EnqueueRequestsFromMapFunc(r.sameName)
 	// A child carries the ExposedApp's name, whoever owns it: a foreign one of
 	// that name is a conflict, and its going is the end of it.
@@ -61,28 +54,15 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 		Named("exposedapp").
 		For(&v1alpha1.ExposedApp{}).
 		Watches(&v1alpha1.ExposedApp{}, newcomers()).
-		Watches(&v1alpha1.ExposedApp{}, r.rivals(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.ExposedApp{}, claims.whenUnclaimed(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&appsv1.Deployment{}, sameName).
 		Watches(&corev1.Service{}, sameName).
-		Watches(&corev1.Service{}, r.claimants()).
+		Watches(&corev1.Service{}, claims.whenReleased()).
 		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(serviceOf)).
 		WatchesRawSource(&nodeSource{cache: mgr.GetCache(), matrix: r.Matrix, expected: r.ExpectedNodes}).
 		WatchesRawSource(&reportSource{reports: r.Reports, matrix: r.Matrix}).
 		WithOptions(options).
 		Complete(r)
-}
-
-// fillTogether has all caches filled at the same time. A manager begins with those
-// that are asked for before it starts, and would come to the others after them.
-func fillTogether(ctx context.Context, informers cache.Cache) error {
-	for _, object := range []client.Object{
-		&v1alpha1.ExposedApp{}, &appsv1.Deployment{}, &corev1.Service{}, &corev1.Node{}, &discoveryv1.EndpointSlice{},
-	} {
-		if _, err := informers.GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // newcomers wakes the ExposedApps that no operator has followed yet. At the start
@@ -108,54 +88,6 @@ func (r *Reconciler) sameName(ctx context.Context, object client.Object) []recon
 	return []reconcile.Request{{NamespacedName: key}}
 }
 
-// rivals wakes the ExposedApps that ask for a node port which another one asked
-// for and no longer does.
-func (r *Reconciler) rivals() handler.EventHandler {
-	return onRelease(claimedPort, r.enqueueClaimants)
-}
-
-// claimants wakes the ExposedApps that ask for a node port which a Service held
-// and no longer does.
-func (r *Reconciler) claimants() handler.EventHandler {
-	return onRelease(servicePorts, r.enqueueClaimants)
-}
-
-// onRelease handles the events by which an object loses node ports.
-func onRelease[T client.Object](
-	ports func(T) []string, enqueue func([]string, workqueue.TypedRateLimitingInterface[reconcile.Request]),
-) handler.EventHandler {
-	return handler.Funcs{
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent,
-			queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			before, ok1 := e.ObjectOld.(T)
-			after, ok2 := e.ObjectNew.(T)
-			if ok1 && ok2 {
-				enqueue(without(ports(before), ports(after)), queue)
-			}
-		},
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent,
-			queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			if gone, ok := e.Object.(T); ok {
-				enqueue(ports(gone), queue)
-			}
-		},
-	}
-}
-
-func (r *Reconciler) enqueueClaimants(
-	ports []string, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
-) {
-	for _, port := range ports {
-		apps, err := r.claims.find(port)
-		if err != nil {
-			continue
-		}
-		for _, app := range apps {
-			queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(app)})
-		}
-	}
-}
-
 // serviceOf returns the ExposedApp of an EndpointSlice, which has its Service's
 // name.
 func serviceOf(_ context.Context, object client.Object) []reconcile.Request {
@@ -166,19 +98,4 @@ func serviceOf(_ context.Context, object client.Object) []reconcile.Request {
 
 func serviceKey(slice *discoveryv1.EndpointSlice) []string {
 	return []string{types.NamespacedName{Namespace: slice.Namespace, Name: remarkOn(slice).text}.String()}
-}
-
-// without returns what is in a and not in b.
-func without(a, b []string) []string {
-	kept := make(map[string]bool, len(b))
-	for _, item := range b {
-		kept[item] = true
-	}
-	var gone []string
-	for _, item := range a {
-		if !kept[item] {
-			gone = append(gone, item)
-		}
-	}
-	return gone
 }

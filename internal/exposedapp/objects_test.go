@@ -5,8 +5,11 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
@@ -17,19 +20,6 @@ import (
 // at is a time, in minutes from the start.
 func at(minutes int) metav1.Time {
 	return metav1.NewTime(time.Date(2026, 1, 1, 12, minutes, 0, 0, time.UTC))
-}
-
-func healthy(changes ...func(*observed)) *observed {
-	seen := &observed{
-		deployment: rolledOut(3),
-		service:    serviceHolding(31000),
-		endpoints:  on("a"),
-		verdicts:   []v1alpha1.NodeVerdict{reachable("a"), reachable("b"), reachable("c")},
-	}
-	for _, change := range changes {
-		change(seen)
-	}
-	return seen
 }
 
 // rolledOut returns a Deployment whose pods are all there and ready.
@@ -112,4 +102,16 @@ func appService(name string, nodePort int32) *corev1.Service {
 		APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "ExposedApp", Name: name, UID: types.UID(name), Controller: new(true),
 	}}
 	return service
+}
+
+// The causes that apierrors makes of these are what kube-apiserver 1.36 answers,
+// such as spec.ports[0].nodePort: "Invalid value: 31000: provided port is
+// already allocated".
+func invalidService(causes ...*field.Error) *apierrors.StatusError {
+	return apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "web", causes)
+}
+
+// invalidField is the API server's answer to a Service of which a field is wrong.
+func invalidField() *apierrors.StatusError {
+	return invalidService(field.Required(field.NewPath("spec", "ports"), ""))
 }

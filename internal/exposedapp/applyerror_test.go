@@ -157,15 +157,3 @@ func TestPortCause(t *testing.T) {
 		})
 	}
 }
-
-// The causes that apierrors makes of these are what kube-apiserver 1.36 answers,
-// such as spec.ports[0].nodePort: "Invalid value: 31000: provided port is
-// already allocated".
-func invalidService(causes ...*field.Error) *apierrors.StatusError {
-	return apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "web", causes)
-}
-
-// invalidField is the API server's answer to a Service of which a field is wrong.
-func invalidField() *apierrors.StatusError {
-	return invalidService(field.Required(field.NewPath("spec", "ports"), ""))
-}

@@ -1,0 +1,60 @@
+package exposedapp
+
+import (
+	"sync"
+	"time"
+)
+
+// decisions remembers what the API server decided against, so that it is not asked the
+// same again whenever something is heard of an app.
+type decisions struct {
+	mu   sync.Mutex
+	made map[childKey]decision
+}
+
+// question is what the API server is asked: to bring a child of a version, or none, to
+// what is declared.
+type question struct {
+	declaration
+	nodePort int32
+	version  string
+}
+
+// decision is what it decided, and until when that is not asked again.
+type decision struct {
+	question
+	refusal *refusal
+	until   time.Time
+}
+
+func newDecisions() *decisions { return &decisions{made: make(map[childKey]decision)} }
+
+// on returns the refusal that still answers a question, nil where it has to be asked.
+func (d *decisions) on(of childKey, asked question, now time.Time) *refusal {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if made := d.made[of]; made.question == asked && now.Before(made.until) {
+		return made.refusal
+	}
+	return nil
+}
+
+// note notes the API server's answer to a question, and returns it. One that may be
+// another at the next try is no decision.
+func (d *decisions) note(of childKey, asked question, answer *refusal, now time.Time) *refusal {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if answer.pause() == 0 {
+		delete(d.made, of)
+	} else {
+		d.made[of] = decision{question: asked, refusal: answer, until: now.Add(answer.again)}
+	}
+	return answer
+}
+
+// forget forgets a child.
+func (d *decisions) forget(of childKey) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.made, of)
+}

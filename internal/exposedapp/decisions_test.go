@@ -1,0 +1,34 @@
+package exposedapp
+
+import (
+	"errors"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// What was decided is asked again when it is another question, or after a while.
+func TestDecided(t *testing.T) {
+	g, d, now := NewWithT(t), newDecisions(), at(0).Time
+	key := childKey{types.NamespacedName{Namespace: "shop", Name: "web"}, "Service"}
+	asked := question{declaration: declaration{app: "app", generation: 1}, nodePort: 31000, version: "7"}
+	refusal := refused("Service", invalidField())
+	g.Expect(d.on(key, asked, now)).To(BeNil())
+	g.Expect(d.note(key, asked, refusal, now)).To(BeIdenticalTo(refusal))
+	g.Expect(d.on(key, asked, now.Add(askSeldom-1))).To(BeIdenticalTo(refusal))
+	g.Expect(d.on(key, asked, now.Add(askSeldom))).To(BeNil())
+	for _, change := range []func(*question){
+		func(q *question) { q.generation++ }, func(q *question) { q.nodePort++ }, func(q *question) { q.version = "8" },
+		func(q *question) { q.app = "next" },
+	} {
+		other := asked
+		change(&other)
+		g.Expect(d.on(key, other, now)).To(BeNil())
+	}
+	g.Expect(d.note(key, asked, refused("Service", errors.New("busy")), now)).NotTo(BeNil())
+	g.Expect(d.on(key, asked, now)).To(BeNil(), "an error is no decision")
+	d.note(key, asked, refusal, now)
+	d.forget(key)
+	g.Expect(d.made).To(BeEmpty())
+}

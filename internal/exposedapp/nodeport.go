@@ -1,0 +1,57 @@
+package exposedapp
+
+import (
+	"cmp"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+// wantedPort returns the node port that an app is to have, 0 for any. What it was given
+// once it keeps for life, whatever others make of its Service.
+func wantedPort(app *v1alpha1.ExposedApp, live *corev1.Service) int32 {
+	return cmp.Or(ptr.Deref(app.Spec.NodePort, 0), app.Status.NodePort, heldPort(live))
+}
+
+// ownPort returns the port of a Service that is its ExposedApp's, nil where there is
+// none. It has a name: others may put ports of theirs before it.
+func ownPort(service *corev1.Service) *corev1.ServicePort {
+	if service == nil {
+		return nil
+	}
+	for i := range service.Spec.Ports {
+		port := &service.Spec.Ports[i]
+		if port.Name == portName && protocolOf(port.Protocol) == corev1.ProtocolTCP {
+			return port
+		}
+	}
+	return nil
+}
+
+// heldPort returns the node port of an ExposedApp's Service, 0 where it has none.
+func heldPort(service *corev1.Service) int32 {
+	if port := ownPort(service); port != nil {
+		return port.NodePort
+	}
+	return 0
+}
+
+// heldPorts returns every node port that a Service of any kind holds.
+func heldPorts(service *corev1.Service) []int32 {
+	var ports []int32
+	for i := range service.Spec.Ports {
+		if nodePort := service.Spec.Ports[i].NodePort; nodePort != 0 {
+			ports = append(ports, nodePort)
+		}
+	}
+	if service.Spec.HealthCheckNodePort != 0 {
+		ports = append(ports, service.Spec.HealthCheckNodePort)
+	}
+	return ports
+}
+
+func protocolOf(protocol corev1.Protocol) corev1.Protocol {
+	return cmp.Or(protocol, corev1.ProtocolTCP)
+}

@@ -1,0 +1,52 @@
+package exposedapp
+
+import (
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
+)
+
+func healthy(changes ...func(*observed)) *observed {
+	seen := &observed{
+		deployment: rolledOut(3),
+		service:    serviceHolding(31000),
+		endpoints:  on("a"),
+		verdicts:   []v1alpha1.NodeVerdict{reachable("a"), reachable("b"), reachable("c")},
+	}
+	for _, change := range changes {
+		change(seen)
+	}
+	return seen
+}
+
+func withDeployment(changes ...func(*appsv1.Deployment)) *observed {
+	return healthy(func(seen *observed) { seen.deployment = rolledOut(3, changes...) })
+}
+
+// lacking returns what is observed where it is known why pods are not ready.
+func lacking(why string, changes ...func(*appsv1.Deployment)) *observed {
+	seen := withDeployment(changes...)
+	seen.trouble = why
+	return seen
+}
+
+func judgedAs(verdicts ...v1alpha1.NodeVerdict) *observed {
+	return healthy(func(seen *observed) { seen.verdicts = verdicts })
+}
+
+// taken is a node port that another Service holds.
+func taken(nodePort int32) *refusal {
+	return &refusal{
+		reason: "PortConflict",
+		message: strconv.Itoa(int(nodePort)) + " is held by Service shop/cart: free it there, set spec.nodePort " +
+			"to another port, or leave it out to have one picked",
+		stalled: true,
+	}
+}
+
+// conflicting is an app whose node port 31000 is taken.
+func conflicting() *observed {
+	return healthy(func(seen *observed) { seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, taken(31000) })
+}
