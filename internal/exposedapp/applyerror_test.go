@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/exposedapp/exposedapp/test/gen"
 )
 
 func TestRefused(t *testing.T) {
@@ -22,7 +24,7 @@ func TestRefused(t *testing.T) {
 		stalled bool
 	}{
 		"invalid": {
-			err:    invalidService(field.Required(field.NewPath("spec", "ports"), "")),
+			err:    gen.InvalidService(field.Required(field.NewPath("spec", "ports"), "")),
 			reason: "InvalidApp", stalled: true,
 		},
 		"a conflict":       {err: apierrors.NewConflict(services, "web", errors.New("changed")), reason: "ApplyFailed"},
@@ -69,7 +71,7 @@ func TestRefusedByTheCluster(t *testing.T) {
 		"a quota":                  apierrors.NewForbidden(services, "web", errors.New("exceeded quota: q")),
 		"a policy":                 policy,
 		"a webhook":                apierrors.NewBadRequest("admission webhook \"w\" denied the request: no"),
-		"what others changed":      driftError{invalidService(field.Duplicate(field.NewPath("spec", "ports").Index(1), 80))},
+		"what others changed":      driftError{gen.InvalidService(field.Duplicate(field.NewPath("spec", "ports").Index(1), 80))},
 		"what others changed, too": fmt.Errorf("apply: %w", driftError{policy}),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,30 +121,30 @@ func TestPortCause(t *testing.T) {
 		outOfRange string
 	}{
 		"no error": {},
-		"taken":    {err: invalidService(field.Invalid(nodePort, 31000, allocated)), taken: true},
+		"taken":    {err: gen.InvalidService(field.Invalid(nodePort, 31000, allocated)), taken: true},
 		"taken, wrapped": {
-			err: fmt.Errorf("apply: %w", invalidService(field.Invalid(nodePort, 31000, allocated))), taken: true,
+			err: fmt.Errorf("apply: %w", gen.InvalidService(field.Invalid(nodePort, 31000, allocated))), taken: true,
 		},
 		"out of range": {
-			err:        invalidService(field.Invalid(nodePort, 8080, outOfRange)),
+			err:        gen.InvalidService(field.Invalid(nodePort, 8080, outOfRange)),
 			nodePort:   8080,
 			outOfRange: "Invalid value: 8080: " + outOfRange,
 		},
 		"taken, of a port that stands elsewhere": {
-			err: invalidService(field.Invalid(field.NewPath("spec", "ports").Index(2).Child("nodePort"), 31000, allocated)), taken: true,
+			err: gen.InvalidService(field.Invalid(field.NewPath("spec", "ports").Index(2).Child("nodePort"), 31000, allocated)), taken: true,
 		},
-		"another node port of the Service": {err: invalidService(field.Invalid(nodePort, 31001, allocated))},
+		"another node port of the Service": {err: gen.InvalidService(field.Invalid(nodePort, 31001, allocated))},
 		"taken, behind another cause": {
-			err:   invalidService(field.Required(field.NewPath("spec", "selector"), ""), field.Invalid(nodePort, 31000, allocated)),
+			err:   gen.InvalidService(field.Required(field.NewPath("spec", "selector"), ""), field.Invalid(nodePort, 31000, allocated)),
 			taken: true,
 		},
 		"something else about the node port": {
-			err: invalidService(field.Invalid(nodePort, 31000, "may not be used when `type` is 'ClusterIP'")),
+			err: gen.InvalidService(field.Invalid(nodePort, 31000, "may not be used when `type` is 'ClusterIP'")),
 		},
 		"the same text about another port of the Service": {
-			err: invalidService(field.Invalid(field.NewPath("spec", "healthCheckNodePort"), 31000, allocated)),
+			err: gen.InvalidService(field.Invalid(field.NewPath("spec", "healthCheckNodePort"), 31000, allocated)),
 		},
-		"another kind of cause":   {err: invalidService(field.Forbidden(nodePort, allocated))},
+		"another kind of cause":   {err: gen.InvalidService(field.Forbidden(nodePort, allocated))},
 		"no details":              {err: &apierrors.StatusError{ErrStatus: metav1.Status{Reason: metav1.StatusReasonInvalid}}},
 		"not from the API server": {err: errors.New(allocated)},
 		"another status":          {err: apierrors.NewBadRequest(allocated)},

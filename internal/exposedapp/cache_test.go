@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/applied"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -68,7 +69,7 @@ func TestTrimService(t *testing.T) {
 		g := NewWithT(t)
 		apart := wantedDigest(service(ownedApps()[1], 0))
 		wanted, service := service(ownedApps()[1], 31000), &corev1.Service{}
-		g.Expect(readInto(g, tree(g, wanted), appliedFields(g, tree(g, wanted)), service)).To(Succeed())
+		g.Expect(applied.ReadInto(g, applied.Tree(g, wanted), applied.Fields(g, applied.Tree(g, wanted)), service)).To(Succeed())
 		service.Spec.IPFamilies, service.Spec.ClusterIP = []corev1.IPFamily{corev1.IPv4Protocol}, "10.96.0.7"
 		untouched := service.DeepCopy()
 		trimService(service, newFieldSets())
@@ -88,7 +89,7 @@ func TestTrimService(t *testing.T) {
 
 func TestTrimDeployment(t *testing.T) {
 	full := func(changes ...func(*metav1.ObjectMeta)) *appsv1.Deployment {
-		deployment := rolledOut(3)
+		deployment := gen.RolledOut(3)
 		deployment.ObjectMeta = describedMeta(changes...)
 		return deployment
 	}
@@ -103,16 +104,16 @@ func TestTrimDeployment(t *testing.T) {
 	t.Run("of our own how many pods there are is kept, and a digest", func(t *testing.T) {
 		g := NewWithT(t)
 		wanted, live := deployment(ownedApps()[1]), &appsv1.Deployment{}
-		g.Expect(readInto(g, tree(g, wanted), appliedFields(g, tree(g, wanted)), live)).To(Succeed())
+		g.Expect(applied.ReadInto(g, applied.Tree(g, wanted), applied.Fields(g, applied.Tree(g, wanted)), live)).To(Succeed())
 		for _, change := range []func(*appsv1.Deployment){
-			func(*appsv1.Deployment) {}, unavailable, suspendRollout,
+			func(*appsv1.Deployment) {}, gen.Unavailable, gen.Paused,
 			func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 2 },
-			progressing(corev1.ConditionTrue, "ReplicaSetUpdated"), progressing(corev1.ConditionFalse, progressDeadlineExceeded),
+			gen.Progressing(corev1.ConditionTrue, "ReplicaSetUpdated"), gen.Progressing(corev1.ConditionFalse, progressDeadlineExceeded),
 			func(d *appsv1.Deployment) {
 				d.Status.Conditions[0] = appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure, Message: "quota"}
 			},
 		} {
-			deployment := rolledOut(3, change)
+			deployment := gen.RolledOut(3, change)
 			deployment.ObjectMeta, deployment.Spec.Template = *live.ObjectMeta.DeepCopy(), live.Spec.Template
 			untouched := deployment.DeepCopy()
 			trimDeployment(deployment, newFieldSets())
@@ -135,23 +136,23 @@ func TestTrimNode(t *testing.T) {
 	full := func(minute int) *corev1.Node {
 		node := gen.Node("a", "10.0.0.1", "fd00::1")
 		node.UID, node.Labels = "11ee", map[string]string{"zone": "x"}
-		node.Annotations = map[string]string{"heartbeat": at(minute).String()}
+		node.Annotations = map[string]string{"heartbeat": gen.At(minute).String()}
 		node.Spec.PodCIDR = "10.1.0.0/24"
 		node.Status.Images = []corev1.ContainerImage{{SizeBytes: int64(minute)}}
-		node.Status.Conditions[0].LastTransitionTime = at(0)
-		node.Status.Conditions[0].LastHeartbeatTime = at(minute)
+		node.Status.Conditions[0].LastTransitionTime = gen.At(0)
+		node.Status.Conditions[0].LastHeartbeatTime = gen.At(minute)
 		node.Status.Conditions[0].Message = "kubelet is posting ready status"
 		node.Status.Conditions = append(node.Status.Conditions,
-			corev1.NodeCondition{Type: corev1.NodeDiskPressure, LastHeartbeatTime: at(minute)})
+			corev1.NodeCondition{Type: corev1.NodeDiskPressure, LastHeartbeatTime: gen.At(minute)})
 		return node
 	}
 	t.Run("what the rules need is kept", func(t *testing.T) {
 		g := NewWithT(t)
 		node := full(1)
-		node.DeletionTimestamp = new(at(5))
+		node.DeletionTimestamp = new(gen.At(5))
 		trimNode(node)
 		untouched := full(1)
-		untouched.DeletionTimestamp = new(at(5))
+		untouched.DeletionTimestamp = new(gen.At(5))
 		g.Expect(judged([]corev1.Node{*node}, nil)).To(Equal(judged([]corev1.Node{*untouched}, nil)))
 		g.Expect(node.UID).To(Equal(untouched.UID), "it owns the node's report")
 	})
@@ -166,8 +167,8 @@ func TestTrimNode(t *testing.T) {
 	for name, change := range map[string]func(*corev1.Node){
 		"an address":      func(node *corev1.Node) { node.Status.Addresses[0].Address = "10.0.0.9" },
 		"not ready":       func(node *corev1.Node) { node.Status.Conditions[0].Status = corev1.ConditionFalse },
-		"ready once more": func(node *corev1.Node) { node.Status.Conditions[0].LastTransitionTime = at(3) },
-		"on its way out":  func(node *corev1.Node) { node.DeletionTimestamp = new(at(3)) },
+		"ready once more": func(node *corev1.Node) { node.Status.Conditions[0].LastTransitionTime = gen.At(3) },
+		"on its way out":  func(node *corev1.Node) { node.DeletionTimestamp = new(gen.At(3)) },
 		"a label":         func(node *corev1.Node) { node.Labels["zone"] = "y" },
 	} {
 		t.Run("a change makes one: "+name, func(t *testing.T) {
@@ -216,19 +217,19 @@ func TestTrim(t *testing.T) {
 	g.Expect(trim(newFieldSets())(gone)).To(Equal(gone), "a tombstone passes")
 }
 
-// applied is the entry of what the operator applied.
-var applied = metav1.ManagedFieldsEntry{Manager: v1alpha1.OperatorName, Operation: metav1.ManagedFieldsOperationApply}
+// operatorEntry is the entry of what the operator applied.
+var operatorEntry = metav1.ManagedFieldsEntry{Manager: v1alpha1.OperatorName, Operation: metav1.ManagedFieldsOperationApply}
 
 // describedMeta is the metadata of a child, with the managed fields of many.
 func describedMeta(changes ...func(*metav1.ObjectMeta)) metav1.ObjectMeta {
 	meta := metav1.ObjectMeta{
 		Namespace: "shop", Name: "web", UID: "77aa", ResourceVersion: "42", Generation: 2,
-		CreationTimestamp: at(0), DeletionTimestamp: new(at(1)),
+		CreationTimestamp: gen.At(0), DeletionTimestamp: new(gen.At(1)),
 		Labels: map[string]string{"app": "web"}, Annotations: map[string]string{"note": "x"},
 		OwnerReferences: []metav1.OwnerReference{{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "ExposedApp", Name: "web", UID: "9f3c", Controller: new(true)}},
 		ManagedFields: []metav1.ManagedFieldsEntry{
 			{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationApply},
-			applied,
+			operatorEntry,
 			{Manager: v1alpha1.OperatorName, Operation: metav1.ManagedFieldsOperationUpdate},
 			{Manager: v1alpha1.OperatorName, Operation: metav1.ManagedFieldsOperationApply, Subresource: "status"},
 		},

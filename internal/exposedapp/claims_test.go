@@ -16,11 +16,11 @@ import (
 )
 
 func TestOccupied(t *testing.T) {
-	foreign := serviceHolding(31000)
+	foreign := gen.ServiceHolding(31000)
 	foreign.Namespace, foreign.Name = "shop", "cart"
 	since := func(minutes int) gen.Option {
 		return func(app *v1alpha1.ExposedApp) {
-			app.Status = status(app, &observed{serviceRefusal: taken(31000)}, at(minutes))
+			app.Status = status(app, &observed{serviceRefusal: taken(31000)}, gen.At(minutes))
 		}
 	}
 	for name, tc := range map[string]struct {
@@ -32,15 +32,15 @@ func TestOccupied(t *testing.T) {
 	}{
 		"by a foreign Service":              {holder: foreign, stalled: true, says: "free it there"},
 		"by one that is being deleted":      {holder: foreign, end: leaves, says: "which is being deleted"},
-		"by an app that moves":              {holder: appService("cart", 31000), end: moves, says: "about to move"},
-		"by an app that may be about to":    {holder: appService("cart", 31000), says: "free it there"},
-		"by an app for longer":              {holder: appService("cart", 31000), options: []gen.Option{since(3)}, stalled: true, says: "free it there"},
-		"by an app that moves, for longer":  {holder: appService("cart", 31000), end: moves, options: []gen.Option{since(3)}, says: "about to move"},
-		"by an app, since about this point": {holder: appService("cart", 31000), options: []gen.Option{since(10)}, says: "free it there"},
+		"by an app that moves":              {holder: gen.AppService("cart", 31000), end: moves, says: "about to move"},
+		"by an app that may be about to":    {holder: gen.AppService("cart", 31000), says: "free it there"},
+		"by an app for longer":              {holder: gen.AppService("cart", 31000), options: []gen.Option{since(3)}, stalled: true, says: "free it there"},
+		"by an app that moves, for longer":  {holder: gen.AppService("cart", 31000), end: moves, options: []gen.Option{since(3)}, says: "about to move"},
+		"by an app, since about this point": {holder: gen.AppService("cart", 31000), options: []gen.Option{since(10)}, says: "free it there"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			got := occupied(gen.ExposedApp("web", tc.options...), tc.holder, 31000, tc.end, at(10).Time)
+			got := occupied(gen.ExposedApp("web", tc.options...), tc.holder, 31000, tc.end, gen.At(10).Time)
 			g.Expect(got.reason).To(Equal("PortConflict"))
 			g.Expect(got.message).To(SatisfyAll(HavePrefix("31000 is held by Service shop/cart"), ContainSubstring(tc.says)))
 			g.Expect(got.isStalled()).To(Equal(tc.stalled))
@@ -57,11 +57,11 @@ func TestOccupied(t *testing.T) {
 func TestClaiming(t *testing.T) {
 	refusedFor := func(refusal *refusal, minutes int) gen.Option {
 		return func(app *v1alpha1.ExposedApp) {
-			app.Status = status(app, &observed{serviceRefusal: refusal}, metav1.NewTime(at(60).Add(-time.Duration(minutes)*time.Minute)))
+			app.Status = status(app, &observed{serviceRefusal: refusal}, metav1.NewTime(gen.At(60).Add(-time.Duration(minutes)*time.Minute)))
 		}
 	}
 	created := func(minutes int) gen.Option {
-		return func(app *v1alpha1.ExposedApp) { app.CreationTimestamp = at(60 - minutes) }
+		return func(app *v1alpha1.ExposedApp) { app.CreationTimestamp = gen.At(60 - minutes) }
 	}
 	foreign := nameConflict("Service", "default", "web")
 	for name, tc := range map[string]struct {
@@ -76,14 +76,14 @@ func TestClaiming(t *testing.T) {
 		"one that waits for a former one": {[]gen.Option{created(50), refusedFor(inItsPlace("Service", "a", "b", "goes"), 2)}, false},
 		"one that is suspended":           {[]gen.Option{created(0), gen.WithSuspend}, false},
 		"one that moves from another port": {[]gen.Option{created(50), func(app *v1alpha1.ExposedApp) {
-			app.Status = status(app, healthy(), at(10))
+			app.Status = status(app, healthy(), gen.At(10))
 			app.Generation++
 		}}, true},
-		"one that goes": {[]gen.Option{created(0), func(app *v1alpha1.ExposedApp) { app.DeletionTimestamp = new(at(59)) }}, false},
+		"one that goes": {[]gen.Option{created(0), func(app *v1alpha1.ExposedApp) { app.DeletionTimestamp = new(gen.At(59)) }}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			app := gen.ExposedApp("web", append([]gen.Option{gen.WithIdentity("9f3c", 1)}, tc.options...)...)
-			NewWithT(t).Expect(claiming(app, at(60).Time)).To(Equal(tc.want))
+			NewWithT(t).Expect(claiming(app, gen.At(60).Time)).To(Equal(tc.want))
 		})
 	}
 }
@@ -91,7 +91,7 @@ func TestClaiming(t *testing.T) {
 func TestOlder(t *testing.T) {
 	g := NewWithT(t)
 	early, late := gen.ExposedApp("z"), gen.ExposedApp("a")
-	early.CreationTimestamp, late.CreationTimestamp = at(0), at(1)
+	early.CreationTimestamp, late.CreationTimestamp = gen.At(0), gen.At(1)
 	g.Expect(older(early, late)).To(BeTrue())
 	g.Expect(older(late, early)).To(BeFalse())
 
@@ -104,12 +104,12 @@ func TestOlder(t *testing.T) {
 
 // Of many that ask for a node port the oldest has it, and all others name that one.
 func TestOlderClaim(t *testing.T) {
-	g, now := NewWithT(t), clocktesting.NewFakePassiveClock(at(10).Time)
+	g, now := NewWithT(t), clocktesting.NewFakePassiveClock(gen.At(10).Time)
 	var apps []*v1alpha1.ExposedApp
 	for i, name := range []string{"c", "a", "b"} {
 		app := gen.ExposedApp(name, gen.WithNodePort(30001), gen.WithIdentity(types.UID(name), 1))
-		app.CreationTimestamp = at(i)
-		app.Status = status(app, &observed{serviceRefusal: taken(30001)}, at(i))
+		app.CreationTimestamp = gen.At(i)
+		app.Status = status(app, &observed{serviceRefusal: taken(30001)}, gen.At(i))
 		apps = append(apps, app)
 	}
 	claim := func(app *v1alpha1.ExposedApp) *refusal {
@@ -127,7 +127,7 @@ func TestOlderClaim(t *testing.T) {
 		func(app *v1alpha1.ExposedApp) { app.Spec.Suspend = new(true) },
 		func(app *v1alpha1.ExposedApp) { app.DeletionTimestamp = new(metav1.Now()) },
 		func(app *v1alpha1.ExposedApp) {
-			app.Status = status(app, &observed{serviceRefusal: nameConflict("Service", "default", "c")}, at(8))
+			app.Status = status(app, &observed{serviceRefusal: nameConflict("Service", "default", "c")}, gen.At(8))
 		},
 	} {
 		rest := slices.Clone(apps)

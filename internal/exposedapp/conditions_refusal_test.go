@@ -63,13 +63,13 @@ func TestConditionsOfARefusal(t *testing.T) {
 		},
 		"another revision of the app is invalid": {
 			seen: healthy(func(seen *observed) {
-				seen.deploymentRefusal = refused("Deployment", invalidField())
+				seen.deploymentRefusal = refused("Deployment", gen.InvalidField())
 			}),
 			ready: "False InvalidApp", available: up, allocated: held, reachable: answer,
 			stalled: "InvalidApp", kstatus: kstatus.Failed,
 		},
 		"another form of the Service is invalid": {
-			seen:  healthy(func(seen *observed) { seen.serviceRefusal = refused("Service", invalidField()) }),
+			seen:  healthy(func(seen *observed) { seen.serviceRefusal = refused("Service", gen.InvalidField()) }),
 			ready: "False InvalidApp", available: up, allocated: held, reachable: answer,
 			stalled: "InvalidApp", kstatus: kstatus.Failed,
 		},
@@ -125,10 +125,10 @@ func TestConditionsOfATryThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			app := gen.ExposedApp("web", gen.WithReplicas(3), gen.WithIdentity("9f3c", 4))
-			before := status(app, healthy(), at(0))
+			before := status(app, healthy(), gen.At(0))
 			app.Status = before
-			app.Status = status(app, test.seen, at(1))
-			expectInvariants(g, before, app, at(1))
+			app.Status = status(app, test.seen, gen.At(1))
+			expectInvariants(g, before, app, gen.At(1))
 			g.Expect(app.Status.ObservedGeneration).To(Equal(app.Generation))
 			g.Expect(inShort(app.Status.Conditions)).To(SatisfyAll(
 				HaveKeyWithValue("Ready", test.ready), HaveKeyWithValue("Reconciling", "True ApplyFailed")))

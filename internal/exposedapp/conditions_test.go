@@ -61,24 +61,24 @@ func TestConditionsOfTheApp(t *testing.T) {
 			messages: map[string]string{"Ready": "1 of 3 pods are of the newest revision, 3 are ready, 2 older ones remain"},
 		},
 		"a rollout makes no progress": {
-			seen:  withDeployment(unavailable, progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded")),
+			seen:  withDeployment(gen.Unavailable, gen.Progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded")),
 			ready: "False ProgressDeadlineExceeded", available: "False ProgressDeadlineExceeded",
 			allocated: held, reachable: answer, kstatus: kstatus.InProgress,
 			messages: map[string]string{"Available": "1 of 3 pods are ready: as the controller says"},
 		},
 		"a rollout makes no progress, and the older pods serve on": {
-			seen:  withDeployment(progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded")),
+			seen:  withDeployment(gen.Progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded")),
 			ready: "False ProgressDeadlineExceeded", available: up, allocated: held, reachable: answer,
 			kstatus: kstatus.InProgress,
 		},
 		"pods fail after the rollout": {
-			seen:  withDeployment(unavailable),
+			seen:  withDeployment(gen.Unavailable),
 			ready: "False MinimumReplicasUnavailable", available: "False MinimumReplicasUnavailable",
 			allocated: held, reachable: answer, kstatus: kstatus.InProgress,
 			messages: map[string]string{"Ready": "1 of 3 pods are ready"},
 		},
 		"pods cannot be made": {
-			seen: withDeployment(unavailable, func(d *appsv1.Deployment) {
+			seen: withDeployment(gen.Unavailable, func(d *appsv1.Deployment) {
 				d.Status.Conditions = append(d.Status.Conditions, appsv1.DeploymentCondition{
 					Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Message: "exceeded quota",
 				})
@@ -113,13 +113,13 @@ func TestConditionsOfTheApp(t *testing.T) {
 			},
 		},
 		"pods fail after the rollout, and it is known why": {
-			seen:  lacking(`container "app" ends with exit code 1`, unavailable),
+			seen:  lacking(`container "app" ends with exit code 1`, gen.Unavailable),
 			ready: "False MinimumReplicasUnavailable", available: "False MinimumReplicasUnavailable",
 			allocated: held, reachable: answer, kstatus: kstatus.InProgress,
 			messages: map[string]string{"Ready": `1 of 3 pods are ready: container "app" ends with exit code 1`},
 		},
 		"a rollout makes no progress, and it is known why": {
-			seen:  lacking(`image "x" cannot be pulled`, progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded")),
+			seen:  lacking(`image "x" cannot be pulled`, gen.Progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded")),
 			ready: "False ProgressDeadlineExceeded", available: up, allocated: held, reachable: answer,
 			kstatus:  kstatus.InProgress,
 			messages: map[string]string{"Ready": `as the controller says: image "x" cannot be pulled`},
@@ -131,12 +131,12 @@ func TestConditionsOfTheApp(t *testing.T) {
 			messages: map[string]string{"Ready": "has not seen the newest revision yet"},
 		},
 		"a rollout is paused": {
-			seen:  withDeployment(suspendRollout, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 0 }),
+			seen:  withDeployment(gen.Paused, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 0 }),
 			ready: "False RolloutPaused", available: up, allocated: held, reachable: answer, kstatus: kstatus.InProgress,
 			messages: map[string]string{"Ready": "kubectl rollout resume deployment/web"},
 		},
 		"rollouts are paused while all is well": {
-			seen:  withDeployment(suspendRollout),
+			seen:  withDeployment(gen.Paused),
 			ready: "True Ready", available: up, allocated: held, reachable: answer, kstatus: kstatus.Current,
 			messages: map[string]string{
 				"Ready": "on node port 31000; rollouts are paused: kubectl rollout resume deployment/web",
@@ -153,8 +153,8 @@ func TestConditionsOfTheApp(t *testing.T) {
 		"scaled to zero": {
 			options: []gen.Option{gen.WithReplicas(0)},
 			seen: healthy(func(seen *observed) {
-				seen.deployment, seen.endpoints = rolledOut(0), nil
-				seen.verdicts = []v1alpha1.NodeVerdict{unreachable("a"), unreachable("b")}
+				seen.deployment, seen.endpoints = gen.RolledOut(0), nil
+				seen.verdicts = []v1alpha1.NodeVerdict{gen.Unreachable("a"), gen.Unreachable("b")}
 			}),
 			ready: "False ScaledToZero", available: "False ScaledToZero", allocated: held,
 			reachable: "False NoReadyEndpoints", kstatus: kstatus.InProgress,
@@ -192,9 +192,9 @@ func runConditions(t *testing.T, tests map[string]conditionsCase) {
 					test.options...)...)
 				app.Status = before
 
-				app.Status = status(app, test.seen, at(1))
+				app.Status = status(app, test.seen, gen.At(1))
 
-				expectInvariants(g, before, app, at(1))
+				expectInvariants(g, before, app, gen.At(1))
 				if test.unobserved {
 					g.Expect(app.Status.ObservedGeneration).To(Equal(before.ObservedGeneration))
 				} else {
@@ -206,7 +206,7 @@ func runConditions(t *testing.T, tests map[string]conditionsCase) {
 					g.Expect(condition.Message).To(ContainSubstring(text), kind)
 				}
 				g.Expect(kstatus.Of(app)).To(Equal(test.kstatus))
-				g.Expect(status(app, test.seen, at(2))).To(Equal(app.Status), "what did not change is not written")
+				g.Expect(status(app, test.seen, gen.At(2))).To(Equal(app.Status), "what did not change is not written")
 			}
 		})
 	}
@@ -220,7 +220,7 @@ func histories() []v1alpha1.ExposedAppStatus {
 	for _, seen := range []*observed{
 		healthy(), {}, {serviceRefusal: &refusal{reason: "PortConflict", message: "taken", stalled: true}},
 	} {
-		histories = append(histories, status(app, seen, at(0)))
+		histories = append(histories, status(app, seen, gen.At(0)))
 	}
 	return histories
 }

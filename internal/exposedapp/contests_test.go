@@ -7,14 +7,16 @@ import (
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/exposedapp/exposedapp/test/gen"
 )
 
 func TestContests(t *testing.T) {
 	g := NewWithT(t)
 	contests, key := newContests(), types.NamespacedName{Namespace: "shop", Name: "web"}
-	at := func(second int) time.Time { return at(0).Add(time.Duration(second) * time.Second) }
+	at := func(second int) time.Time { return gen.At(0).Add(time.Duration(second) * time.Second) }
 	scaled := func(manager string, replicas int32) *appsv1.Deployment {
-		live := rolledOut(replicas)
+		live := gen.RolledOut(replicas)
 		live.Namespace = "shop"
 		remark{digest: 1, text: manager}.keep(live)
 		return live

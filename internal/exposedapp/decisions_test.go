@@ -6,14 +6,16 @@ import (
 
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/exposedapp/exposedapp/test/gen"
 )
 
 // What was decided is asked again when it is another question, or after a while.
 func TestDecided(t *testing.T) {
-	g, d, now := NewWithT(t), newDecisions(), at(0).Time
+	g, d, now := NewWithT(t), newDecisions(), gen.At(0).Time
 	key := childKey{types.NamespacedName{Namespace: "shop", Name: "web"}, "Service"}
 	asked := question{declaration: declaration{app: "app", generation: 1}, nodePort: 31000, version: "7"}
-	refusal := refused("Service", invalidField())
+	refusal := refused("Service", gen.InvalidField())
 	g.Expect(d.on(key, asked, now)).To(BeNil())
 	g.Expect(d.note(key, asked, refusal, now)).To(BeIdenticalTo(refusal))
 	g.Expect(d.on(key, asked, now.Add(askSeldom-1))).To(BeIdenticalTo(refusal))

@@ -12,60 +12,21 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/applyconfigurations"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
-	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/applied"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
-
-// tree returns an object as JSON has it.
-func tree(g *WithT, object any) map[string]any {
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
-	g.Expect(err).NotTo(HaveOccurred())
-	return content
-}
-
-// appliedFields are those that the API server notes of an apply.
-func appliedFields(g *WithT, wanted map[string]any) *fieldpath.Set {
-	object, err := applyconfigurations.NewTypeConverter(scheme.Scheme).
-		ObjectToTyped(&unstructured.Unstructured{Object: wanted})
-	g.Expect(err).NotTo(HaveOccurred())
-	fields, err := object.ToFieldSet()
-	g.Expect(err).NotTo(HaveOccurred())
-	return fields.Difference(fieldpath.NewSet(
-		fieldpath.MakePathOrDie("apiVersion"), fieldpath.MakePathOrDie("kind"),
-		fieldpath.MakePathOrDie("metadata", "name"), fieldpath.MakePathOrDie("metadata", "namespace"),
-	))
-}
-
-// readInto reads an object of which the operator owns some fields.
-func readInto(g *WithT, content map[string]any, fields *fieldpath.Set, object client.Object) error {
-	text, err := fields.ToJSON()
-	g.Expect(err).NotTo(HaveOccurred())
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, object); err != nil {
-		return err
-	}
-	object.SetManagedFields([]metav1.ManagedFieldsEntry{
-		{Manager: "other", Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: metav1.NewFieldsV1(`{"f:status":{}}`)},
-		{
-			Manager: v1alpha1.OperatorName, Operation: metav1.ManagedFieldsOperationApply,
-			FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(string(text)),
-		},
-	})
-	return nil
-}
 
 // ownedApps are apps whose children have much and little in them.
 func ownedApps() []*v1alpha1.ExposedApp {
 	return []*v1alpha1.ExposedApp{
 		gen.ExposedApp("web", gen.WithIdentity("9f3c", 1)),
-		gen.ExposedApp("web", gen.WithIdentity("9f3c", 1), gen.WithNodePort(31000), everything),
+		gen.ExposedApp("web", gen.WithIdentity("9f3c", 1), gen.WithNodePort(31000), gen.WithEverything),
 	}
 }
 
@@ -109,7 +70,7 @@ func TestDigest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			wanted, live := deployment(ownedApps()[1]), &appsv1.Deployment{}
-			g.Expect(readInto(g, tree(g, wanted), appliedFields(g, tree(g, wanted)), live)).To(Succeed())
+			g.Expect(applied.ReadInto(g, applied.Tree(g, wanted), applied.Fields(g, applied.Tree(g, wanted)), live)).To(Succeed())
 			tc.change(live)
 			g.Expect(wantedDigest(wanted)).NotTo(BeZero())
 			same := Equal(wantedDigest(wanted))
@@ -146,14 +107,14 @@ func compareOnce[L client.Object, W any](
 	g *WithT, chance *rand.Rand, read fieldSets,
 	wanted W, live L, extract func(L, string) (W, error), apart func(W), said, extracted map[bool]int,
 ) {
-	content := tree(g, wanted)
-	fields := appliedFields(g, tree(g, wanted))
+	content := applied.Tree(g, wanted)
+	fields := applied.Fields(g, applied.Tree(g, wanted))
 	for range chance.IntN(3) {
 		disturb(chance, content)
 	}
 	// A child is found by its name.
 	for _, identity := range [][]string{{"apiVersion"}, {"kind"}, {"metadata", "name"}, {"metadata", "namespace"}} {
-		value, _, _ := unstructured.NestedString(tree(g, wanted), identity...)
+		value, _, _ := unstructured.NestedString(applied.Tree(g, wanted), identity...)
 		if unstructured.SetNestedField(content, value, identity...) != nil {
 			return
 		}
@@ -161,7 +122,7 @@ func compareOnce[L client.Object, W any](
 	if chance.IntN(4) == 0 {
 		fields = withoutOne(chance, fields)
 	}
-	if readInto(g, content, fields, live) != nil {
+	if applied.ReadInto(g, content, fields, live) != nil {
 		return
 	}
 	found, err := extract(live, v1alpha1.OperatorName)

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/applied"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -129,7 +130,7 @@ func TestDeploymentInTheWay(t *testing.T) {
 		convertInto(deployment(app), live)
 		live.Spec.Template.Spec.Containers[0].ReadinessProbe = probe
 		g.Expect(texts(deploymentInTheWay(live, app))).To(BeEmpty(), "others may add one")
-		g.Expect(readInto(g, tree(g, live), fieldpath.NewSet(fieldpath.MakePathOrDie("spec", "template", "spec", "containers",
+		g.Expect(applied.ReadInto(g, applied.Tree(g, live), fieldpath.NewSet(fieldpath.MakePathOrDie("spec", "template", "spec", "containers",
 			fieldpath.KeyByFields("name", "app"), "readinessProbe", "httpGet", "path")), live)).To(Succeed())
 		g.Expect(texts(deploymentInTheWay(live, app))).To(ConsistOf(prefix + `.readinessProbe`))
 	})

@@ -7,11 +7,13 @@ import (
 	. "github.com/onsi/gomega"
 	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/exposedapp/exposedapp/test/gen"
 )
 
 // TestEventsOnVeryManyApps: there is a bound, and Warnings come first.
 func TestEventsOnVeryManyApps(t *testing.T) {
-	g, now := NewWithT(t), at(0).Time
+	g, now := NewWithT(t), gen.At(0).Time
 	events := rate.NewLimiter(eventsPerSecond, eventBurst)
 	tell := func(kind string) (told int) {
 		for range 10 * eventBurst {

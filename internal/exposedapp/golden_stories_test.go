@@ -35,7 +35,7 @@ func storiesOfLife() map[string]statusStory {
 		"pending":                              {seen: &observed{}},
 		"pending-deployment":                   {seen: healthy(func(seen *observed) { seen.deployment = nil })},
 		"ready":                                {seen: healthy()},
-		"ready-again":                          {seen: judgedAs(unreachable("a"), reachable("b")), again: healthy()},
+		"ready-again":                          {seen: judgedAs(gen.Unreachable("a"), gen.Reachable("b")), again: healthy()},
 		"new-generation-not-observed":          {earlier: healthy()},
 		"new-generation-not-observed-stalled":  {earlier: conflicting()},
 		"deleting":                             {seen: healthy(), deleting: true},
@@ -44,41 +44,41 @@ func storiesOfLife() map[string]statusStory {
 		"suspended-before-anything-was-made":   {options: suspended, seen: &observed{}},
 		"suspended-before-the-port-moved":      {options: []gen.Option{gen.WithSuspend, gen.WithNodePort(31001)}, seen: healthy()},
 		"suspended-mid-rollout":                {options: suspended, seen: midRollout},
-		"suspended-with-a-node-out-of-reach":   {options: suspended, seen: judgedAs(reachable("a"), unreachable("b"))},
+		"suspended-with-a-node-out-of-reach":   {options: suspended, seen: judgedAs(gen.Reachable("a"), gen.Unreachable("b"))},
 		"rollout-in-progress":                  {earlier: healthy(), seen: midRollout},
 		"rollout-not-seen-by-its-controller":   {earlier: healthy(), seen: withDeployment(func(d *appsv1.Deployment) { d.Generation++ })},
-		"rollout-finished-and-nobody-told-yet": {seen: judgedAs(unknown("a", "Pending"), unknown("b", "Pending"))},
+		"rollout-finished-and-nobody-told-yet": {seen: judgedAs(gen.Unknown("a", "Pending"), gen.Unknown("b", "Pending"))},
 	}
 }
 
 func storiesOfPods() map[string]statusStory {
 	withoutEndpoints := func(seen *observed) {
 		seen.endpoints = nil
-		seen.verdicts = []v1alpha1.NodeVerdict{because(unreachable("a"), "NoReadyEndpoints", "no pod of the app is ready")}
+		seen.verdicts = []v1alpha1.NodeVerdict{because(gen.Unreachable("a"), "NoReadyEndpoints", "no pod of the app is ready")}
 	}
 	noneReady := func(deployment *appsv1.Deployment) {
 		deployment.Status.ReadyReplicas, deployment.Status.AvailableReplicas = 0, 0
 		deployment.Status.Conditions[0].Status = corev1.ConditionFalse
 	}
-	deadline := progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded")
+	deadline := gen.Progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded")
 	const noImage = `image "registry.example.com/web:1" cannot be pulled: ErrImagePull: registry.example.com/web:1: not found`
 	return map[string]statusStory{
-		"progress-deadline-exceeded":                      {seen: withDeployment(unavailable, deadline)},
+		"progress-deadline-exceeded":                      {seen: withDeployment(gen.Unavailable, deadline)},
 		"progress-deadline-exceeded-and-older-pods-serve": {seen: withDeployment(deadline)},
 		"crash-loop": {seen: healthy(withoutEndpoints, func(seen *observed) {
-			seen.deployment = rolledOut(3, noneReady)
+			seen.deployment = gen.RolledOut(3, noneReady)
 		})},
 		"crash-loop-of-the-first-pods": {seen: healthy(withoutEndpoints, func(seen *observed) {
-			seen.deployment = rolledOut(3, noneReady, progressing(corev1.ConditionTrue, "ReplicaSetUpdated"))
+			seen.deployment = gen.RolledOut(3, noneReady, gen.Progressing(corev1.ConditionTrue, "ReplicaSetUpdated"))
 		})},
-		"too-few-pods": {seen: withDeployment(unavailable)},
-		"quota-exceeded": {seen: withDeployment(unavailable, func(d *appsv1.Deployment) {
+		"too-few-pods": {seen: withDeployment(gen.Unavailable)},
+		"quota-exceeded": {seen: withDeployment(gen.Unavailable, func(d *appsv1.Deployment) {
 			d.Status.Conditions = append(d.Status.Conditions, appsv1.DeploymentCondition{
 				Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Message: "exceeded quota: pods",
 			})
 		})},
 		"pods-not-allowed": {seen: healthy(withoutEndpoints, func(seen *observed) {
-			seen.deployment = rolledOut(3, noneReady, progressing(corev1.ConditionTrue, "NewReplicaSetCreated"))
+			seen.deployment = gen.RolledOut(3, noneReady, gen.Progressing(corev1.ConditionTrue, "NewReplicaSetCreated"))
 			seen.deployment.Status.Replicas, seen.deployment.Status.UpdatedReplicas = 0, 0
 			seen.deployment.Status.Conditions = append(seen.deployment.Status.Conditions, appsv1.DeploymentCondition{
 				Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue,
@@ -87,23 +87,23 @@ func storiesOfPods() map[string]statusStory {
 			})
 		})},
 		"image-not-there": {seen: healthy(withoutEndpoints, func(seen *observed) {
-			seen.deployment = rolledOut(3, noneReady, progressing(corev1.ConditionTrue, "ReplicaSetUpdated"))
+			seen.deployment = gen.RolledOut(3, noneReady, gen.Progressing(corev1.ConditionTrue, "ReplicaSetUpdated"))
 			seen.trouble = noImage
 		})},
 		"image-not-there-and-older-pods-serve": {
 			earlier: healthy(), seen: lacking(noImage, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas, d.Status.Replicas = 1, 4 }),
 		},
-		"image-not-there-for-too-long": {seen: lacking(noImage, unavailable, deadline)},
+		"image-not-there-for-too-long": {seen: lacking(noImage, gen.Unavailable, deadline)},
 		"too-little-room": {earlier: healthy(), seen: lacking("no node takes a pod: 0/3 nodes are available: 3 Insufficient cpu.",
 			func(d *appsv1.Deployment) { d.Status.ReadyReplicas, d.Status.AvailableReplicas = 2, 2 })},
-		"rollout-paused": {earlier: healthy(), seen: withDeployment(suspendRollout,
+		"rollout-paused": {earlier: healthy(), seen: withDeployment(gen.Paused,
 			func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 1 })},
-		"ready-while-rollouts-are-paused": {seen: withDeployment(suspendRollout)},
+		"ready-while-rollouts-are-paused": {seen: withDeployment(gen.Paused)},
 		"ready-while-somebody-else-scales": {seen: healthy(func(seen *observed) {
 			seen.rival = "a HorizontalPodAutoscaler (kube-controller-manager)"
 		})},
 		"scaled-to-zero": {options: []gen.Option{gen.WithReplicas(0)}, seen: healthy(withoutEndpoints, func(seen *observed) {
-			seen.deployment = rolledOut(0)
+			seen.deployment = gen.RolledOut(0)
 		})},
 		"no-ready-endpoints": {seen: healthy(withoutEndpoints)},
 	}
@@ -111,7 +111,7 @@ func storiesOfPods() map[string]statusStory {
 
 func storiesOfRefusals() map[string]statusStory {
 	nodePort := field.NewPath("spec", "ports").Index(0).Child("nodePort")
-	outOfRange := invalidService(field.Invalid(nodePort, 40000,
+	outOfRange := gen.InvalidService(field.Invalid(nodePort, 40000,
 		"provided port is not in the valid range. The range of valid ports is 30000-32767"))
 	app := gen.ExposedApp("web", gen.WithNodePort(40000))
 	terminating := apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "web", errors.New("terminating"))
@@ -167,7 +167,7 @@ func storiesOfRefusals() map[string]statusStory {
 			options: []gen.Option{gen.WithNodePort(31000)}, seen: withoutService(refused("Service", overQuota)),
 		},
 		"refused-for-what-others-changed": {seen: healthy(func(seen *observed) {
-			seen.deploymentRefusal = refused("Deployment", driftError{invalidService(field.Invalid(nodePort, 1, "no"))})
+			seen.deploymentRefusal = refused("Deployment", driftError{gen.InvalidService(field.Invalid(nodePort, 1, "no"))})
 		})},
 		"name-conflict-of-the-deployment": {seen: withoutDeployment(nameConflict("Deployment", "default", "web"))},
 		"name-conflict-of-the-service":    {seen: withoutService(nameConflict("Service", "default", "web"))},
@@ -177,7 +177,7 @@ func storiesOfRefusals() map[string]statusStory {
 		},
 		"invalid-app-and-an-older-one-serves": {
 			earlier: healthy(), seen: healthy(func(seen *observed) {
-				seen.serviceRefusal = refused("Service", invalidField())
+				seen.serviceRefusal = refused("Service", gen.InvalidField())
 			}),
 		},
 		"apply-failed": {
@@ -206,13 +206,13 @@ func storiesOfRefusals() map[string]statusStory {
 func storiesOfNodes() map[string]statusStory {
 	needs := func(minimum string) []gen.Option { return []gen.Option{gen.WithMinReachable(intstr.Parse(minimum))} }
 	out := func(node, reason, message string) v1alpha1.NodeVerdict {
-		return because(unreachable(node), reason, message)
+		return because(gen.Unreachable(node), reason, message)
 	}
 	spared := func(verdict v1alpha1.NodeVerdict, reason, message string) v1alpha1.NodeVerdict {
-		return because(excused(verdict), reason, message)
+		return because(gen.Excused(verdict), reason, message)
 	}
 	return map[string]statusStory{
-		"node-unreachable": {seen: judgedAs(reachable("a"), unreachable("b"), reachable("c"))},
+		"node-unreachable": {seen: judgedAs(gen.Reachable("a"), gen.Unreachable("b"), gen.Reachable("c"))},
 		"nodes-unreachable-in-every-way": {seen: judgedAs(
 			out("a", "ConnectionRefused", "b, c (ConnectionRefused: connect: connection refused)"),
 			out("b", "ConnectionReset", "a, c (ConnectionReset: read: connection reset by peer)"),
@@ -224,11 +224,11 @@ func storiesOfNodes() map[string]statusStory {
 			out("h", "OutsideUnreachable", "reached from a, b, but not from lab (Timeout: i/o timeout), outside of the cluster"),
 			out("i", "Other", "not from a, b (Other: as a newer agent says)"),
 		)},
-		"node-unreachable-from-outside": {seen: judgedAs(reachable("a"), seenOutside(out("b", "OutsideUnreachable",
+		"node-unreachable-from-outside": {seen: judgedAs(gen.Reachable("a"), seenOutside(out("b", "OutsideUnreachable",
 			"reached from a, c, but not from lab (Timeout: i/o timeout), outside of the cluster"), "0/1"))},
 		"nodes-behind-a-socket-load-balancer": {seen: judgedAs(translated("a"), translated("b"), translated("c"))},
 		"some-behind-a-socket-load-balancer": {options: needs("1"), seen: judgedAs(
-			seenOutside(reachable("a"), "1/1"), translated("b"), translated("c"))},
+			seenOutside(gen.Reachable("a"), "1/1"), translated("b"), translated("c"))},
 		"node-unreachable-behind-a-socket-load-balancer": {seen: judgedAs(translated("a"),
 			seenOutside(out("b", "Timeout", "not from lab (Timeout: i/o timeout), outside of the cluster"), "0/1"))},
 		"node-answers-without-a-pod": {seen: healthy(func(seen *observed) {
@@ -236,29 +236,29 @@ func storiesOfNodes() map[string]statusStory {
 			seen.verdicts = []v1alpha1.NodeVerdict{out("a", "NotServed",
 				"200 OK, and no pod of the app is ready: something else holds the port on the node")}
 		})},
-		"node-partially-reachable": {seen: judgedAs(reachable("a"), reachable("b"),
+		"node-partially-reachable": {seen: judgedAs(gen.Reachable("a"), gen.Reachable("b"),
 			out("c", "PartiallyReachable", "reached from a, but not from b (Timeout: i/o timeout)"))},
-		"node-without-observer":    {seen: judgedAs(reachable("a"), unknown("b", "NoObserver"))},
-		"node-pending":             {seen: judgedAs(reachable("a"), unknown("b", "Pending"))},
-		"node-unreachable-at-hand": {seen: judgedAs(unreachable("a"), unknown("b", "NoObserver"), unknown("c", "Pending"))},
-		"ready-from-self-only": {seen: judgedAs(because(reachable("a"), "ReachableFromSelfOnly",
+		"node-without-observer":    {seen: judgedAs(gen.Reachable("a"), gen.Unknown("b", "NoObserver"))},
+		"node-pending":             {seen: judgedAs(gen.Reachable("a"), gen.Unknown("b", "Pending"))},
+		"node-unreachable-at-hand": {seen: judgedAs(gen.Unreachable("a"), gen.Unknown("b", "NoObserver"), gen.Unknown("c", "Pending"))},
+		"ready-from-self-only": {seen: judgedAs(because(gen.Reachable("a"), "ReachableFromSelfOnly",
 			"the only node of the cluster answers itself; nobody else can confirm it"))},
-		"ready-with-a-suspect-observer": {seen: judgedAs(reachable("a"), because(reachable("b"), "SuspectObserver",
+		"ready-with-a-suspect-observer": {seen: judgedAs(gen.Reachable("a"), because(gen.Reachable("b"), "SuspectObserver",
 			"c reaches no other node, and is set aside"))},
-		"ready-with-nodes-not-expected": {seen: judgedAs(reachable("a"),
-			spared(unreachable("b"), "NodeNotReady", "the Node is not Ready"),
-			spared(unreachable("c"), "NodeDeleting", "the Node is being deleted"),
-			spared(unknown("d", ""), "NoAddress", "the Node has no usable IPv4 address"),
-			spared(unreachable("e"), "NoLocalEndpoint",
+		"ready-with-nodes-not-expected": {seen: judgedAs(gen.Reachable("a"),
+			spared(gen.Unreachable("b"), "NodeNotReady", "the Node is not Ready"),
+			spared(gen.Unreachable("c"), "NodeDeleting", "the Node is being deleted"),
+			spared(gen.Unknown("d", ""), "NoAddress", "the Node has no usable IPv4 address"),
+			spared(gen.Unreachable("e"), "NoLocalEndpoint",
 				"externalTrafficPolicy is Local and no ready pod of the app is on the node"),
-			spared(reachable("f"), "UnexpectedAnswer", "the node answers, though it should drop what comes"),
-			spared(unreachable("g"), "NodeExcluded", "left out by its labels: see spec.expectedNodes"))},
-		"no-expected-nodes":            {seen: judgedAs(spared(unreachable("a"), "NodeNotReady", "the Node is not Ready"))},
-		"ready-with-as-many-as-needed": {options: needs("2"), seen: judgedAs(reachable("a"), unreachable("b"), reachable("c"))},
-		"ready-whatever-nodes-say":     {options: needs("0"), seen: judgedAs(unreachable("a"))},
+			spared(gen.Reachable("f"), "UnexpectedAnswer", "the node answers, though it should drop what comes"),
+			spared(gen.Unreachable("g"), "NodeExcluded", "left out by its labels: see spec.expectedNodes"))},
+		"no-expected-nodes":            {seen: judgedAs(spared(gen.Unreachable("a"), "NodeNotReady", "the Node is not Ready"))},
+		"ready-with-as-many-as-needed": {options: needs("2"), seen: judgedAs(gen.Reachable("a"), gen.Unreachable("b"), gen.Reachable("c"))},
+		"ready-whatever-nodes-say":     {options: needs("0"), seen: judgedAs(gen.Unreachable("a"))},
 		"fewer-nodes-than-needed":      {options: needs("4"), seen: healthy()},
 		"too-many-unknown": {options: needs("2"),
-			seen: judgedAs(reachable("a"), unreachable("b"), unknown("c", "NoObserver"))},
+			seen: judgedAs(gen.Reachable("a"), gen.Unreachable("b"), gen.Unknown("c", "NoObserver"))},
 	}
 }
 
@@ -270,7 +270,7 @@ func because(verdict v1alpha1.NodeVerdict, reason, message string) v1alpha1.Node
 
 // translated is a verdict on a node that no dial of an observer leaves for.
 func translated(node string) v1alpha1.NodeVerdict {
-	return because(unknown(node, ""), "TranslatedAtSource",
+	return because(gen.Unknown(node, ""), "TranslatedAtSource",
 		"c's dial of 10.0.0.1:31000 went to 10.244.1.7:9898: a socket load balancer on the observer (Cilium, Calico eBPF)")
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/test/gen"
+	"github.com/exposedapp/exposedapp/test/golden"
 )
 
 // A statusStory leads to an ExposedApp with the status that the operator writes,
@@ -44,7 +45,7 @@ func TestGoldenStatuses(t *testing.T) {
 		path := filepath.Join(goldenStatuses, name+".yaml")
 		files = append(files, path)
 		t.Run(name, func(t *testing.T) {
-			matchGolden(NewWithT(t), path, story.tell())
+			golden.Match(NewWithT(t), path, story.tell())
 		})
 	}
 	g := NewWithT(t)
@@ -58,16 +59,16 @@ func (s *statusStory) tell() *v1alpha1.ExposedApp {
 	app := gen.ExposedApp("web", append([]gen.Option{gen.WithReplicas(3), gen.WithIdentity("", 1)}, s.options...)...)
 	app.TypeMeta = metav1.TypeMeta{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "ExposedApp"}
 	if s.earlier != nil {
-		app.Status = status(app, s.earlier, at(0))
+		app.Status = status(app, s.earlier, gen.At(0))
 		app.Generation++
 	}
 	for i, seen := range []*observed{s.seen, s.again} {
 		if seen != nil {
-			app.Status = status(app, seen, at(i+1))
+			app.Status = status(app, seen, gen.At(i+1))
 		}
 	}
 	if s.deleting {
-		app.DeletionTimestamp = new(at(3))
+		app.DeletionTimestamp = new(gen.At(3))
 	}
 	// What a status does not depend on would only be in the reader's way.
 	app.Spec.App = v1alpha1.AppSpec{Replicas: app.Spec.App.Replicas}

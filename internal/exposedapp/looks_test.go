@@ -27,7 +27,7 @@ import (
 func TestLooksAreSeldom(t *testing.T) {
 	g := NewWithT(t)
 	pods := &podLister{pods: []corev1.Pod{failingPod("web", 0, "not found")}}
-	seconds := pods.follow(t.Context(), newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(3)), lacking("", unavailable), 300)
+	seconds := pods.follow(t.Context(), newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(3)), lacking("", gen.Unavailable), 300)
 	g.Expect(seconds).To(Equal([]int{5, 15, 35, 75, 135, 195, 255}))
 	for _, asked := range pods.options {
 		g.Expect(asked.Namespace).To(Equal("default"))
@@ -48,10 +48,10 @@ func TestNothingIsLookedIntoWhereNoPodLacks(t *testing.T) {
 	}{
 		"all is well":           {seen: healthy()},
 		"nothing is made":       {seen: &observed{}},
-		"scaled to zero":        {seen: &observed{deployment: rolledOut(0)}, options: []gen.Option{gen.WithReplicas(0)}},
-		"being deleted":         {seen: withDeployment(unavailable, func(d *appsv1.Deployment) { d.DeletionTimestamp = new(at(0)) })},
-		"the Deployment tells":  {seen: withDeployment(unavailable, replicaFailure)},
-		"paused, and all ready": {seen: withDeployment(suspendRollout, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 0 })},
+		"scaled to zero":        {seen: &observed{deployment: gen.RolledOut(0)}, options: []gen.Option{gen.WithReplicas(0)}},
+		"being deleted":         {seen: withDeployment(gen.Unavailable, func(d *appsv1.Deployment) { d.DeletionTimestamp = new(gen.At(0)) })},
+		"the Deployment tells":  {seen: withDeployment(gen.Unavailable, replicaFailure)},
+		"paused, and all ready": {seen: withDeployment(gen.Paused, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 0 })},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -74,20 +74,20 @@ func TestLooksOfAllAppsHaveABound(t *testing.T) {
 			pods := &podLister{}
 			inquirer := newLooks(pods)
 			due := make([]time.Time, apps)
-			for now := at(0).Time; now.Before(at(2).Time); now = now.Add(every) {
+			for now := gen.At(0).Time; now.Before(gen.At(2).Time); now = now.Add(every) {
 				pods.now = now
 				for i := range apps {
 					if now.Before(due[i]) {
 						continue
 					}
 					app := gen.ExposedApp(fmt.Sprintf("web-%d", i), gen.WithReplicas(3))
-					due[i] = now.Add(inquire(t.Context(), inquirer, app, lacking("", unavailable), now))
+					due[i] = now.Add(inquire(t.Context(), inquirer, app, lacking("", gen.Unavailable), now))
 				}
 			}
 			looked := make(map[string]bool)
 			for i, when := range pods.when {
 				looked[pods.options[i].LabelSelector.String()] = true
-				g.Expect(when).To(BeTemporally(">=", at(0).Add(lookAfter)))
+				g.Expect(when).To(BeTemporally(">=", gen.At(0).Add(lookAfter)))
 				if i >= 5 {
 					g.Expect(when.Sub(pods.when[i-5])).To(BeNumerically(">=", time.Second))
 				}
@@ -100,9 +100,9 @@ func TestLooksOfAllAppsHaveABound(t *testing.T) {
 // An API server that does not answer holds up one app, not all workers.
 func TestLooksAreTakenOneAtATime(t *testing.T) {
 	g := NewWithT(t)
-	looks, seen := newLooks(&podLister{}), lacking("", unavailable)
+	looks, seen := newLooks(&podLister{}), lacking("", gen.Unavailable)
 	first, second := gen.ExposedApp("first", gen.WithReplicas(3)), gen.ExposedApp("second", gen.WithReplicas(3))
-	now := at(0).Time
+	now := gen.At(0).Time
 	for _, app := range []*v1alpha1.ExposedApp{first, second} {
 		g.Expect(looks.due(app, seen.deployment, now)).To(Equal(lookAfter))
 	}
@@ -119,11 +119,11 @@ func TestWhatALookFinds(t *testing.T) {
 	pods := &podLister{pods: []corev1.Pod{failingPod("web", 0, "dial tcp 10.0.0.1:5001: i/o timeout")}}
 	inquirer, app := newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(3))
 	at := func(second int, seen *observed) string {
-		inquire(t.Context(), inquirer, app, seen, at(0).Add(time.Duration(second)*time.Second))
+		inquire(t.Context(), inquirer, app, seen, gen.At(0).Add(time.Duration(second)*time.Second))
 		return seen.trouble
 	}
 	const timeout = `image "web:1" cannot be pulled: ErrImagePull: dial tcp 10.0.0.1:5001: i/o timeout`
-	seen := lacking("", unavailable)
+	seen := lacking("", gen.Unavailable)
 	g.Expect(at(0, seen)).To(BeEmpty())
 	g.Expect(at(5, seen)).To(Equal(timeout))
 
@@ -135,14 +135,14 @@ func TestWhatALookFinds(t *testing.T) {
 	pods.pods = []corev1.Pod{failingPod("web", 0, "unauthorized")}
 	g.Expect(at(75, seen)).To(HaveSuffix("ErrImagePull: unauthorized"))
 
-	more := lacking("", unavailable, func(d *appsv1.Deployment) { d.Status.ReadyReplicas = 2 })
+	more := lacking("", gen.Unavailable, func(d *appsv1.Deployment) { d.Status.ReadyReplicas = 2 })
 	pods.pods = nil
 	g.Expect(at(76, more)).To(HaveSuffix("unauthorized"))
 	g.Expect(at(86, more)).To(BeEmpty(), "another count of ready pods has it looked into soon")
 
 	pods.pods = []corev1.Pod{failingPod("web", 0, "unauthorized")}
 	g.Expect(at(96, more)).To(HaveSuffix("unauthorized"))
-	next := lacking("", unavailable, func(d *appsv1.Deployment) { d.Generation, d.Status.ObservedGeneration = 8, 8 })
+	next := lacking("", gen.Unavailable, func(d *appsv1.Deployment) { d.Generation, d.Status.ObservedGeneration = 8, 8 })
 	g.Expect(at(107, next)).To(BeEmpty(), "what was wrong with another revision")
 	g.Expect(at(112, next)).To(HaveSuffix("unauthorized"))
 
@@ -164,7 +164,7 @@ func TestLooksOfALargeApp(t *testing.T) {
 	}
 	pods.pods[12] = failingPod("web", 12, "not found")
 	pods.pods[12].Status.Phase = corev1.PodRunning
-	seen := &observed{deployment: rolledOut(40, func(d *appsv1.Deployment) { d.Status.ReadyReplicas, d.Status.AvailableReplicas = 39, 39 })}
+	seen := &observed{deployment: gen.RolledOut(40, func(d *appsv1.Deployment) { d.Status.ReadyReplicas, d.Status.AvailableReplicas = 39, 39 })}
 	inquirer, app := newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(40))
 	pods.follow(t.Context(), inquirer, app, seen, 10)
 	g.Expect(pods.asked()).To(Equal([]string{
@@ -186,14 +186,14 @@ func TestLooksOfALargeApp(t *testing.T) {
 // An operator that starts anew keeps what the status says of why pods are missing, until
 // it has looked itself. So nothing is written.
 func TestWhatWasFoundOutlivesTheOperator(t *testing.T) {
-	deadline := progressing("False", "ProgressDeadlineExceeded")
+	deadline := gen.Progressing("False", "ProgressDeadlineExceeded")
 	for name, seen := range map[string]*observed{
-		"too few pods":           lacking("", unavailable),
-		"a rollout":              lacking("", unavailable, progressing("True", "ReplicaSetUpdated")),
-		"a rollout that is late": lacking("", unavailable, deadline),
-		"while paused":           lacking("", unavailable, suspendRollout),
+		"too few pods":           lacking("", gen.Unavailable),
+		"a rollout":              lacking("", gen.Unavailable, gen.Progressing("True", "ReplicaSetUpdated")),
+		"a rollout that is late": lacking("", gen.Unavailable, deadline),
+		"while paused":           lacking("", gen.Unavailable, gen.Paused),
 		"fewer than declared":    lacking("", func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 2 }),
-		"without a node port":    lacking("", unavailable, func(*appsv1.Deployment) {}),
+		"without a node port":    lacking("", gen.Unavailable, func(*appsv1.Deployment) {}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -202,7 +202,7 @@ func TestWhatWasFoundOutlivesTheOperator(t *testing.T) {
 				seen.service, seen.verdicts = nil, nil
 			}
 			app := gen.ExposedApp("web", gen.WithReplicas(3), gen.WithIdentity("9f3c", 4))
-			now := at(0).Time
+			now := gen.At(0).Time
 			tell := func(inquirer *looks, pause time.Duration) v1alpha1.ExposedAppStatus {
 				now = now.Add(pause)
 				inquire(t.Context(), inquirer, app, seen, now)
@@ -276,7 +276,7 @@ func (l *podLister) follow(
 	ctx context.Context, inquirer *looks, app *v1alpha1.ExposedApp, seen *observed, seconds int,
 ) (listed []int) {
 	if l.now.IsZero() {
-		l.now = at(0).Time
+		l.now = gen.At(0).Time
 	}
 	start, before := l.now, len(l.when)
 	for l.now.Sub(start) <= time.Duration(seconds)*time.Second {
@@ -303,7 +303,7 @@ func (l *podLister) asked() (asked []string) {
 func readyPod(app string, i int) corev1.Pod {
 	return corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: fmt.Sprintf("%s-5c-%05d", app, i), UID: types.UID(strconv.Itoa(i)), CreationTimestamp: at(-1),
+			Name: fmt.Sprintf("%s-5c-%05d", app, i), UID: types.UID(strconv.Itoa(i)), CreationTimestamp: gen.At(-1),
 			Labels:          map[string]string{"pod-template-hash": "5c"},
 			OwnerReferences: []metav1.OwnerReference{{Kind: "ReplicaSet", Name: app + "-5c", Controller: new(true)}},
 		},

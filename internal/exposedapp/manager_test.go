@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/gen"
 )
 
 func TestReplicasManager(t *testing.T) {
@@ -43,7 +44,7 @@ func TestReplicasManager(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			live := rolledOut(5)
+			live := gen.RolledOut(5)
 			live.ManagedFields = test.entries
 			g.Expect(replicasManager(live, newFieldSets())).To(Equal(test.want))
 		})

@@ -20,15 +20,15 @@ func TestWantedPort(t *testing.T) {
 		"any, at first":       {want: 0},
 		"the one in the spec": {options: []gen.Option{gen.WithNodePort(30001)}, want: 30001},
 		"the one in the spec, before all others": {
-			options: []gen.Option{gen.WithNodePort(30001), shown}, live: serviceHolding(30002), want: 30001,
+			options: []gen.Option{gen.WithNodePort(30001), shown}, live: gen.ServiceHolding(30002), want: 30001,
 		},
-		"the one that the Service was given": {live: serviceHolding(30002), want: 30002},
+		"the one that the Service was given": {live: gen.ServiceHolding(30002), want: 30002},
 		"the one that it was given once, whatever others made of the Service": {
-			options: []gen.Option{shown}, live: serviceHolding(30002), want: 30003,
+			options: []gen.Option{shown}, live: gen.ServiceHolding(30002), want: 30003,
 		},
 		"the one shown, when the Service is gone":       {options: []gen.Option{shown}, want: 30003},
 		"the one shown, when the Service has no port":   {options: []gen.Option{shown}, live: &corev1.Service{}, want: 30003},
-		"the one shown, when the Service holds no port": {options: []gen.Option{shown}, live: serviceHolding(0), want: 30003},
+		"the one shown, when the Service holds no port": {options: []gen.Option{shown}, live: gen.ServiceHolding(0), want: 30003},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

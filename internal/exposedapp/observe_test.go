@@ -62,13 +62,13 @@ func TestEndpoints(t *testing.T) {
 func TestJudged(t *testing.T) {
 	g := NewWithT(t)
 	ready := gen.Node("c", "10.0.0.3", "fd00::3", "127.0.0.1")
-	ready.Status.Conditions[0].LastTransitionTime = at(1)
+	ready.Status.Conditions[0].LastTransitionTime = gen.At(1)
 	ready.Status.Conditions = append(ready.Status.Conditions, corev1.NodeCondition{
-		Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue, LastTransitionTime: at(9),
+		Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue, LastTransitionTime: gen.At(9),
 	})
 	silent := gen.Node("b", "10.0.0.2")
 	silent.Status.Conditions[0].Status = corev1.ConditionUnknown
-	silent.DeletionTimestamp = new(at(2))
+	silent.DeletionTimestamp = new(gen.At(2))
 	fresh := gen.Node("a")
 	fresh.Status.Conditions = nil
 
@@ -77,7 +77,7 @@ func TestJudged(t *testing.T) {
 	all := []reachability.Node{
 		{Name: "a", Addresses: addresses()},
 		{Name: "b", Deleting: true, Addresses: addresses("10.0.0.2"), Labels: labels.Set{"type": "virtual"}},
-		{Name: "c", Ready: true, ReadySince: at(1).Time, Addresses: addresses("10.0.0.3", "fd00::3")},
+		{Name: "c", Ready: true, ReadySince: gen.At(1).Time, Addresses: addresses("10.0.0.3", "fd00::3")},
 	}
 	g.Expect(judged([]corev1.Node{*ready, *silent, *fresh}, nil)).To(Equal(all))
 	all[1].Excluded = true
@@ -102,7 +102,7 @@ func TestExpectedNodes(t *testing.T) {
 }
 
 func TestSubject(t *testing.T) {
-	service := serviceHolding(31000)
+	service := gen.ServiceHolding(31000)
 	service.UID, service.ResourceVersion = "77aa", "42"
 	remark{text: "{}"}.keep(service)
 	service.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
@@ -192,7 +192,7 @@ func TestHeldPort(t *testing.T) {
 		"none":                 {nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g, service := NewWithT(t), serviceHolding(0)
+			g, service := NewWithT(t), gen.ServiceHolding(0)
 			service.Spec.Ports = tc.ports
 			g.Expect(heldPort(service)).To(Equal(tc.want))
 			identity := subject(gen.ExposedApp("web"), &observed{service: service}).Service

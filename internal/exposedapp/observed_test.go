@@ -6,14 +6,15 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/gen"
 )
 
 func healthy(changes ...func(*observed)) *observed {
 	seen := &observed{
-		deployment: rolledOut(3),
-		service:    serviceHolding(31000),
+		deployment: gen.RolledOut(3),
+		service:    gen.ServiceHolding(31000),
 		endpoints:  on("a"),
-		verdicts:   []v1alpha1.NodeVerdict{reachable("a"), reachable("b"), reachable("c")},
+		verdicts:   []v1alpha1.NodeVerdict{gen.Reachable("a"), gen.Reachable("b"), gen.Reachable("c")},
 	}
 	for _, change := range changes {
 		change(seen)
@@ -22,7 +23,7 @@ func healthy(changes ...func(*observed)) *observed {
 }
 
 func withDeployment(changes ...func(*appsv1.Deployment)) *observed {
-	return healthy(func(seen *observed) { seen.deployment = rolledOut(3, changes...) })
+	return healthy(func(seen *observed) { seen.deployment = gen.RolledOut(3, changes...) })
 }
 
 // lacking returns what is observed where it is known why pods are not ready.

@@ -13,7 +13,7 @@ import (
 func TestOfFormerApp(t *testing.T) {
 	app := gen.ExposedApp("web", gen.WithIdentity("new", 1))
 	owned := func(change func(*metav1.OwnerReference)) *corev1.Service {
-		service := appService("web", 31000)
+		service := gen.AppService("web", 31000)
 		service.OwnerReferences[0].UID = "old"
 		change(&service.OwnerReferences[0])
 		return service

@@ -7,6 +7,8 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/exposedapp/exposedapp/test/gen"
 )
 
 // However long an app was refused, it is tried within seconds, and many together do not
@@ -30,7 +32,7 @@ func TestRetries(t *testing.T) {
 
 // An app that is woken often takes its turn once.
 func TestAsksOnce(t *testing.T) {
-	g, retries, now := NewWithT(t), newRetries(), at(0).Time
+	g, retries, now := NewWithT(t), newRetries(), gen.At(0).Time
 	app := requestFor("web").NamespacedName
 	first := retries.after(app, askAgain, now)
 	g.Expect(first).To(And(BeNumerically(">=", askAgain), BeNumerically("<=", askAgain*6/5)))

@@ -47,7 +47,7 @@ func TestStatus(t *testing.T) {
 			seen: healthy(func(seen *observed) {
 				seen.deployment.Status.Replicas, seen.deployment.Status.ReadyReplicas = 4, 2
 				seen.verdicts = []v1alpha1.NodeVerdict{
-					reachable("a"), unreachable("b"), unknown("c", "Pending"), excused(reachable("d")),
+					gen.Reachable("a"), gen.Unreachable("b"), gen.Unknown("c", "Pending"), gen.Excused(gen.Reachable("d")),
 				}
 			}),
 			want: v1alpha1.ExposedAppStatus{
@@ -56,7 +56,7 @@ func TestStatus(t *testing.T) {
 			},
 		},
 		"the Service holds another port than the one shown": {
-			options: []gen.Option{shown}, seen: &observed{service: serviceHolding(30004)},
+			options: []gen.Option{shown}, seen: &observed{service: gen.ServiceHolding(30004)},
 			want: v1alpha1.ExposedAppStatus{
 				NodePort: 30004, ReplicasSummary: "0/1", Reachability: &v1alpha1.ReachabilitySummary{Summary: "0/0"},
 			},
@@ -71,7 +71,7 @@ func TestStatus(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			got := status(gen.ExposedApp("web", append(test.options, gen.WithIdentity("9f3c", 4))...), test.seen, at(0))
+			got := status(gen.ExposedApp("web", append(test.options, gen.WithIdentity("9f3c", 4))...), test.seen, gen.At(0))
 			g.Expect(got.Nodes).To(HaveLen(len(test.seen.verdicts)))
 			got.Conditions, got.Nodes = nil, nil
 			test.want.ObservedGeneration, test.want.Selector = 4, "exposedapp.dev/name=web"
@@ -107,12 +107,12 @@ func TestNeededNodes(t *testing.T) {
 func TestWorstFirst(t *testing.T) {
 	t.Run("what needs attention is first, then by name and family", func(t *testing.T) {
 		g := NewWithT(t)
-		six := reachable("g")
+		six := gen.Reachable("g")
 		six.Family = corev1.IPv6Protocol
 		listed, omitted := worstFirst([]v1alpha1.NodeVerdict{
-			six, reachable("h"), reachable("g"), excused(unreachable("f")), excused(reachable("e")), unknown("d", "Pending"),
-			unknown("c", "NoObserver"), unreachable("b"), unreachable("a"),
-		}, nil, at(0))
+			six, gen.Reachable("h"), gen.Reachable("g"), gen.Excused(gen.Unreachable("f")), gen.Excused(gen.Reachable("e")), gen.Unknown("d", "Pending"),
+			gen.Unknown("c", "NoObserver"), gen.Unreachable("b"), gen.Unreachable("a"),
+		}, nil, gen.At(0))
 		g.Expect(omitted).To(BeZero())
 		var order []string
 		for _, verdict := range listed {
@@ -128,12 +128,12 @@ func TestWorstFirst(t *testing.T) {
 			g := NewWithT(t)
 			verdicts := make([]v1alpha1.NodeVerdict, 0, total)
 			for i := range total {
-				verdicts = append(verdicts, unknown(fmt.Sprintf("node-%d", i), "Pending"))
+				verdicts = append(verdicts, gen.Unknown(fmt.Sprintf("node-%d", i), "Pending"))
 			}
 			if total > 0 {
-				verdicts[total-1] = unreachable("zzz")
+				verdicts[total-1] = gen.Unreachable("zzz")
 			}
-			listed, omitted := worstFirst(verdicts, nil, at(0))
+			listed, omitted := worstFirst(verdicts, nil, gen.At(0))
 			g.Expect(listed).To(HaveLen(wanted.listed))
 			g.Expect(omitted).To(BeEquivalentTo(wanted.omitted))
 			if total > 0 {
@@ -143,14 +143,14 @@ func TestWorstFirst(t *testing.T) {
 	})
 
 	t.Run("nodes that just answer are listed where all have room alone", func(t *testing.T) {
-		suspect := withReason(reachable("s"), "SuspectObserver")
+		suspect := withReason(gen.Reachable("s"), "SuspectObserver")
 		for total, wanted := range map[int]struct{ listed, omitted int }{24: {24, 0}, 25: {3, 22}, 5000: {3, 4997}} {
 			g := NewWithT(t)
-			verdicts := []v1alpha1.NodeVerdict{suspect, unreachable("u"), excused(reachable("e"))}
+			verdicts := []v1alpha1.NodeVerdict{suspect, gen.Unreachable("u"), gen.Excused(gen.Reachable("e"))}
 			for i := len(verdicts); i < total; i++ {
-				verdicts = append(verdicts, reachable(fmt.Sprintf("node-%d", i)))
+				verdicts = append(verdicts, gen.Reachable(fmt.Sprintf("node-%d", i)))
 			}
-			listed, omitted := worstFirst(verdicts, nil, at(0))
+			listed, omitted := worstFirst(verdicts, nil, gen.At(0))
 			g.Expect(listed).To(HaveLen(wanted.listed))
 			g.Expect(omitted).To(BeEquivalentTo(wanted.omitted))
 			g.Expect(names(listed[:3])).To(Equal([]string{"u", "e", "s"}))
@@ -161,22 +161,22 @@ func TestWorstFirst(t *testing.T) {
 		g := NewWithT(t)
 		var verdicts []v1alpha1.NodeVerdict
 		for i := range maxNodes {
-			verdicts = append(verdicts, reachable(strings.Repeat("x", 250)+fmt.Sprint(i)))
+			verdicts = append(verdicts, gen.Reachable(strings.Repeat("x", 250)+fmt.Sprint(i)))
 		}
-		verdicts[maxNodes-1] = unreachable("u")
-		listed, omitted := worstFirst(verdicts, nil, at(0))
+		verdicts[maxNodes-1] = gen.Unreachable("u")
+		listed, omitted := worstFirst(verdicts, nil, gen.At(0))
 		g.Expect(names(listed)).To(Equal([]string{"u"}))
 		g.Expect(omitted).To(BeEquivalentTo(maxNodes - 1))
 	})
 
 	t.Run("a time moves with the state alone", func(t *testing.T) {
 		g := NewWithT(t)
-		six := reachable("a")
+		six := gen.Reachable("a")
 		six.Family = corev1.IPv6Protocol
-		before, _ := worstFirst([]v1alpha1.NodeVerdict{reachable("a"), unreachable("b"), unknown("c", "Pending")}, nil, at(0))
-		again := unreachable("b")
+		before, _ := worstFirst([]v1alpha1.NodeVerdict{gen.Reachable("a"), gen.Unreachable("b"), gen.Unknown("c", "Pending")}, nil, gen.At(0))
+		again := gen.Unreachable("b")
 		again.Reason, again.Message, again.Expected = "ConnectionRefused", "other", false
-		listed, _ := worstFirst([]v1alpha1.NodeVerdict{reachable("a"), six, again, reachable("c"), reachable("d")}, before, at(1))
+		listed, _ := worstFirst([]v1alpha1.NodeVerdict{gen.Reachable("a"), six, again, gen.Reachable("c"), gen.Reachable("d")}, before, gen.At(1))
 		times := make(map[string]int)
 		for _, verdict := range listed {
 			times[verdict.Node+" "+string(verdict.Family)] = verdict.LastTransitionTime.Minute()
@@ -186,12 +186,12 @@ func TestWorstFirst(t *testing.T) {
 
 	t.Run("a message is cut, and what was judged stays as it is", func(t *testing.T) {
 		g := NewWithT(t)
-		verdict := unreachable("a")
+		verdict := gen.Unreachable("a")
 		verdict.Message = strings.Repeat("x", 1000)
-		judged := []v1alpha1.NodeVerdict{reachable("b"), verdict}
-		listed, _ := worstFirst(judged, nil, at(0))
+		judged := []v1alpha1.NodeVerdict{gen.Reachable("b"), verdict}
+		listed, _ := worstFirst(judged, nil, gen.At(0))
 		g.Expect(listed[0].Message).To(HaveLen(maxNodeMessage))
-		g.Expect(judged).To(Equal([]v1alpha1.NodeVerdict{reachable("b"), verdict}))
+		g.Expect(judged).To(Equal([]v1alpha1.NodeVerdict{gen.Reachable("b"), verdict}))
 	})
 }
 
@@ -296,14 +296,14 @@ func TestStatusIsSmall(t *testing.T) {
 		seen.serviceRefusal = &refusal{reason: "PortConflict", message: long, stalled: true}
 		seen.verdicts = nil
 		for i := range 5000 {
-			verdict := unreachable(fmt.Sprintf("%04d", i) + long[:249])
+			verdict := gen.Unreachable(fmt.Sprintf("%04d", i) + long[:249])
 			verdict.Family, verdict.Address = corev1.IPv6Protocol, "2001:0db8:0000:0000:0000:0000:0000:0001"
 			verdict.Reason, verdict.Message = "PartiallyReachable", long
 			seen.verdicts = append(seen.verdicts, verdict)
 		}
 	})
 	app := gen.ExposedApp(long[:63], gen.WithNodePort(31001), gen.WithReplicas(10000), gen.WithIdentity("9f3c", 1<<40))
-	text, err := json.Marshal(status(app, seen, at(0)))
+	text, err := json.Marshal(status(app, seen, gen.At(0)))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(len(text)).To(BeNumerically("<=", 10_000))
 }

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/gen"
 )
 
 func TestNodeTransitions(t *testing.T) {
@@ -23,32 +24,32 @@ func TestNodeTransitions(t *testing.T) {
 		want          []string
 	}{
 		"a node falls silent, another comes back": {
-			before: listing(reachable("a"), unreachable("b"), reachable("c")),
-			after:  listing(unreachable("a"), reachable("b"), reachable("c")),
+			before: listing(gen.Reachable("a"), gen.Unreachable("b"), gen.Reachable("c")),
+			after:  listing(gen.Unreachable("a"), gen.Reachable("b"), gen.Reachable("c")),
 			want:   []string{down("a"), up("b")},
 		},
 		"it does so in one family": {
-			before: listing(overIPv6(reachable("a")), reachable("a")),
-			after:  listing(overIPv6(unreachable("a")), reachable("a")),
+			before: listing(overIPv6(gen.Reachable("a")), gen.Reachable("a")),
+			after:  listing(overIPv6(gen.Unreachable("a")), gen.Reachable("a")),
 			want:   []string{"Warning ReachIPv6 Timeout: node a (IPv6 fd00::1) does not answer: b, c (Timeout: i/o timeout)"},
 		},
-		"nothing changes":                           {before: listing(unreachable("a")), after: listing(unreachable("a"))},
-		"the cause changes":                         {before: listing(unreachable("a")), after: listing(withReason(unreachable("a"), "ConnectionRefused"))},
-		"nodes answer for the first time":           {before: listing(), after: listing(reachable("a"), reachable("b"))},
-		"there is a first word, and it is good":     {before: listing(unknown("a", "Pending")), after: listing(reachable("a"))},
-		"there is a first word, and it is bad":      {before: listing(unknown("a", "Pending")), after: listing(unreachable("a")), want: []string{down("a")}},
-		"a new node does not answer":                {before: listing(reachable("b")), after: listing(unreachable("a"), reachable("b")), want: []string{down("a")}},
-		"nobody tells any more":                     {before: listing(reachable("a")), after: listing(unknown("a", "NoObserver"))},
-		"a node that is not expected to goes":       {before: listing(excused(reachable("a"))), after: listing(excused(unreachable("a")))},
-		"a node is not expected to any more":        {before: listing(unreachable("a")), after: listing(excused(unreachable("a")))},
-		"a node is gone":                            {before: listing(unreachable("a")), after: listing()},
-		"no pod is ready, which is no node's fault": {before: listing(reachable("a")), after: listing(withReason(unreachable("a"), "NoReadyEndpoints"))},
-		"pods are ready again":                      {before: listing(withReason(unreachable("a"), "NoReadyEndpoints")), after: listing(reachable("a"))},
+		"nothing changes":                           {before: listing(gen.Unreachable("a")), after: listing(gen.Unreachable("a"))},
+		"the cause changes":                         {before: listing(gen.Unreachable("a")), after: listing(withReason(gen.Unreachable("a"), "ConnectionRefused"))},
+		"nodes answer for the first time":           {before: listing(), after: listing(gen.Reachable("a"), gen.Reachable("b"))},
+		"there is a first word, and it is good":     {before: listing(gen.Unknown("a", "Pending")), after: listing(gen.Reachable("a"))},
+		"there is a first word, and it is bad":      {before: listing(gen.Unknown("a", "Pending")), after: listing(gen.Unreachable("a")), want: []string{down("a")}},
+		"a new node does not answer":                {before: listing(gen.Reachable("b")), after: listing(gen.Unreachable("a"), gen.Reachable("b")), want: []string{down("a")}},
+		"nobody tells any more":                     {before: listing(gen.Reachable("a")), after: listing(gen.Unknown("a", "NoObserver"))},
+		"a node that is not expected to goes":       {before: listing(gen.Excused(gen.Reachable("a"))), after: listing(gen.Excused(gen.Unreachable("a")))},
+		"a node is not expected to any more":        {before: listing(gen.Unreachable("a")), after: listing(gen.Excused(gen.Unreachable("a")))},
+		"a node is gone":                            {before: listing(gen.Unreachable("a")), after: listing()},
+		"no pod is ready, which is no node's fault": {before: listing(gen.Reachable("a")), after: listing(withReason(gen.Unreachable("a"), "NoReadyEndpoints"))},
+		"pods are ready again":                      {before: listing(withReason(gen.Unreachable("a"), "NoReadyEndpoints")), after: listing(gen.Reachable("a"))},
 		"pods are ready, and the node does not answer": {
-			before: listing(withReason(unreachable("a"), "NoReadyEndpoints")), after: listing(unreachable("a")), want: []string{down("a")},
+			before: listing(withReason(gen.Unreachable("a"), "NoReadyEndpoints")), after: listing(gen.Unreachable("a")), want: []string{down("a")},
 		},
 		"it answers all but a suspect": {
-			before: listing(unreachable("a")), after: listing(withReason(reachable("a"), "SuspectObserver")),
+			before: listing(gen.Unreachable("a")), after: listing(withReason(gen.Reachable("a"), "SuspectObserver")),
 			want: []string{"Normal ReachIPv4 SuspectObserver: node a (IPv4 ) answers again"},
 		},
 	}
@@ -65,7 +66,7 @@ func TestManyNodeTransitions(t *testing.T) {
 	var healthy, silent []v1alpha1.NodeVerdict
 	for i := range maxNodes {
 		node := fmt.Sprintf("node-%02d", i)
-		healthy, silent = append(healthy, reachable(node)), append(silent, unreachable(node))
+		healthy, silent = append(healthy, gen.Reachable(node)), append(silent, gen.Unreachable(node))
 	}
 	g.Expect(nodeTransitions(listing(healthy[:5]...), listing(silent[:5]...))).To(HaveLen(5))
 
@@ -92,18 +93,18 @@ func TestManyNodeTransitions(t *testing.T) {
 // of unreachable nodes may be none that changed.
 func TestNodeTransitionsBeyondTheList(t *testing.T) {
 	g := NewWithT(t)
-	full := listing(unreachable("a"), unreachable("b"))
+	full := listing(gen.Unreachable("a"), gen.Unreachable("b"))
 	full.Reachability.Expected, full.Reachability.Reachable = 4002, 3999
-	g.Expect(nodeTransitions(full, listing(unreachable("b"), unreachable("c")))).To(BeEmpty())
+	g.Expect(nodeTransitions(full, listing(gen.Unreachable("b"), gen.Unreachable("c")))).To(BeEmpty())
 
-	roomy := listing(unreachable("b"))
+	roomy := listing(gen.Unreachable("b"))
 	roomy.Reachability.Expected, roomy.Reachability.Reachable = 4001, 4000
-	g.Expect(described(nodeTransitions(roomy, listing(unreachable("b"), unreachable("c"))))).
+	g.Expect(described(nodeTransitions(roomy, listing(gen.Unreachable("b"), gen.Unreachable("c"))))).
 		To(ConsistOf(ContainSubstring("node c (IPv4 ) does not answer")))
 
 	well := listing()
 	well.Reachability.Expected, well.Reachability.Reachable = 4001, 4001
-	g.Expect(described(nodeTransitions(well, listing(unreachable("c"))))).
+	g.Expect(described(nodeTransitions(well, listing(gen.Unreachable("c"))))).
 		To(ConsistOf(ContainSubstring("node c (IPv4 ) does not answer")))
 }
 

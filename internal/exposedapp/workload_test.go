@@ -1,21 +1,16 @@
 package exposedapp
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"testing"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
-	"sigs.k8s.io/yaml"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/test/gen"
+	"github.com/exposedapp/exposedapp/test/golden"
 )
-
-var update = flag.Bool("update", false, "write testdata/*.yaml anew")
 
 // Every case is a golden file, testdata/<name>.yaml.
 func TestWorkload(t *testing.T) {
@@ -25,12 +20,12 @@ func TestWorkload(t *testing.T) {
 	}{
 		"minimal":    {},
 		"workshop":   {options: []gen.Option{gen.WithNodePort(31000), gen.WithReplicas(3)}},
-		"everything": {options: []gen.Option{everything}},
+		"everything": {options: []gen.Option{gen.WithEverything}},
 		"local-dual-stack": {options: []gen.Option{
 			gen.WithTrafficPolicy(corev1.ServiceExternalTrafficPolicyLocal),
 			gen.WithIPFamilyPolicy(corev1.IPFamilyPolicyRequireDualStack),
 		}},
-		"allocated-port": {live: serviceHolding(30123)},
+		"allocated-port": {live: gen.ServiceHolding(30123)},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -51,7 +46,7 @@ func TestWorkload(t *testing.T) {
 			wanted["exposedapp.dev/name"] = "web"
 			g.Expect(deployment.Spec.Template.Labels).To(Equal(wanted))
 
-			matchGolden(g, filepath.Join("testdata", name+".yaml"), deployment, service)
+			golden.Match(g, filepath.Join("testdata", name+".yaml"), deployment, service)
 		})
 	}
 }
@@ -118,58 +113,8 @@ func TestSecurityContext(t *testing.T) {
 	}
 }
 
-func everything(app *v1alpha1.ExposedApp) {
-	app.Spec.NodePort = new(int32(32000))
-	app.Spec.App = v1alpha1.AppSpec{
-		Image:            "registry.example.com/shop/web@sha256:0123",
-		ImagePullPolicy:  corev1.PullAlways,
-		ImagePullSecrets: []corev1.LocalObjectReference{{Name: "registry"}, {Name: "mirror"}},
-		Replicas:         new(int32(0)),
-		ContainerPort:    8080,
-		LivenessPath:     new(""),
-		ReadinessPath:    new("/ready"),
-		Args:             []string{"--verbose", "--level=2"},
-		Env: []corev1.EnvVar{
-			{Name: "GREETING", Value: "hello"},
-			{Name: "EMPTY"},
-			{Name: "TOKEN", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
-				LocalObjectReference: corev1.LocalObjectReference{Name: "token"}, Key: "value", Optional: new(true),
-			}}},
-			{Name: "PODINFO_UI_MESSAGE", Value: "mine"},
-		},
-		Resources: &corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")},
-			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")},
-		},
-		SecurityContext: &corev1.SecurityContext{RunAsNonRoot: new(true), RunAsUser: new(int64(1000))},
-		NodeSelector:    map[string]string{"disk": "ssd"},
-		Tolerations: []corev1.Toleration{
-			{Key: "edge", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule},
-			{Key: "gone", Effect: corev1.TaintEffectNoExecute, TolerationSeconds: new(int64(30))},
-		},
-	}
-	app.Spec.Service.Port = 8443
-	app.Spec.Probe = v1alpha1.ProbeSpec{Path: "/shop?q=1", PeriodSeconds: 10, TimeoutSeconds: 3, FailureThreshold: 1}
-}
-
 // annotated marks an app the way that GitOps tools do.
 func annotated(app *v1alpha1.ExposedApp) {
 	app.Labels = map[string]string{"app.kubernetes.io/instance": "shop", "team": "blue"}
 	app.Annotations = map[string]string{"argocd.argoproj.io/tracking-id": "shop:exposedapp.dev/ExposedApp:default/web"}
-}
-
-// matchGolden compares objects with a file of YAML documents.
-func matchGolden(g *WithT, path string, objects ...any) {
-	var text []byte
-	for _, object := range objects {
-		document, err := yaml.Marshal(object)
-		g.Expect(err).NotTo(HaveOccurred())
-		text = append(append(text, "---\n"...), document...)
-	}
-	if *update {
-		g.Expect(os.WriteFile(path, text, 0o644)).To(Succeed())
-	}
-	golden, err := os.ReadFile(path)
-	g.Expect(err).NotTo(HaveOccurred(), "go test -update writes it")
-	g.Expect(string(text)).To(Equal(string(golden)), "go test -update, where this is meant")
 }

@@ -4,6 +4,7 @@ package gen
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -93,3 +94,38 @@ func WithMinReachable(minimum intstr.IntOrString) Option {
 
 // WithSuspend stops the operator from touching the children.
 func WithSuspend(app *v1alpha1.ExposedApp) { app.Spec.Suspend = new(true) }
+
+// WithEverything sets all that can be set.
+func WithEverything(app *v1alpha1.ExposedApp) {
+	app.Spec.NodePort = new(int32(32000))
+	app.Spec.App = v1alpha1.AppSpec{
+		Image:            "registry.example.com/shop/web@sha256:0123",
+		ImagePullPolicy:  corev1.PullAlways,
+		ImagePullSecrets: []corev1.LocalObjectReference{{Name: "registry"}, {Name: "mirror"}},
+		Replicas:         new(int32(0)),
+		ContainerPort:    8080,
+		LivenessPath:     new(""),
+		ReadinessPath:    new("/ready"),
+		Args:             []string{"--verbose", "--level=2"},
+		Env: []corev1.EnvVar{
+			{Name: "GREETING", Value: "hello"},
+			{Name: "EMPTY"},
+			{Name: "TOKEN", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+				LocalObjectReference: corev1.LocalObjectReference{Name: "token"}, Key: "value", Optional: new(true),
+			}}},
+			{Name: "PODINFO_UI_MESSAGE", Value: "mine"},
+		},
+		Resources: &corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")},
+			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")},
+		},
+		SecurityContext: &corev1.SecurityContext{RunAsNonRoot: new(true), RunAsUser: new(int64(1000))},
+		NodeSelector:    map[string]string{"disk": "ssd"},
+		Tolerations: []corev1.Toleration{
+			{Key: "edge", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule},
+			{Key: "gone", Effect: corev1.TaintEffectNoExecute, TolerationSeconds: new(int64(30))},
+		},
+	}
+	app.Spec.Service.Port = 8443
+	app.Spec.Probe = v1alpha1.ProbeSpec{Path: "/shop?q=1", PeriodSeconds: 10, TimeoutSeconds: 3, FailureThreshold: 1}
+}

@@ -1,4 +1,4 @@
-package exposedapp
+package gen
 
 import (
 	"time"
@@ -14,16 +14,13 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// What the tables start from: an app of three pods on node port 31000, which
-// the nodes a, b and c answer on.
-
-// at is a time, in minutes from the start.
-func at(minutes int) metav1.Time {
+// At is a time, in minutes from the start.
+func At(minutes int) metav1.Time {
 	return metav1.NewTime(time.Date(2026, 1, 1, 12, minutes, 0, 0, time.UTC))
 }
 
-// rolledOut returns a Deployment whose pods are all there and ready.
-func rolledOut(replicas int32, changes ...func(*appsv1.Deployment)) *appsv1.Deployment {
+// RolledOut returns a Deployment whose pods are all there and ready.
+func RolledOut(replicas int32, changes ...func(*appsv1.Deployment)) *appsv1.Deployment {
 	deployment := &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: "web", Generation: 7},
 		Spec:       appsv1.DeploymentSpec{Replicas: &replicas},
@@ -42,7 +39,8 @@ func rolledOut(replicas int32, changes ...func(*appsv1.Deployment)) *appsv1.Depl
 	return deployment
 }
 
-func progressing(status corev1.ConditionStatus, reason string) func(*appsv1.Deployment) {
+// Progressing gives a Deployment another Progressing condition.
+func Progressing(status corev1.ConditionStatus, reason string) func(*appsv1.Deployment) {
 	return func(deployment *appsv1.Deployment) {
 		deployment.Status.Conditions[1] = appsv1.DeploymentCondition{
 			Type: appsv1.DeploymentProgressing, Status: status, Reason: reason, Message: "as the controller says",
@@ -50,53 +48,29 @@ func progressing(status corev1.ConditionStatus, reason string) func(*appsv1.Depl
 	}
 }
 
-// suspendRollout is what kubectl rollout pause does, and the Deployment controller says
+// Paused is what kubectl rollout pause does, and the Deployment controller says
 // of it.
-func suspendRollout(deployment *appsv1.Deployment) {
+func Paused(deployment *appsv1.Deployment) {
 	deployment.Spec.Paused = true
-	progressing(corev1.ConditionUnknown, "DeploymentPaused")(deployment)
+	Progressing(corev1.ConditionUnknown, "DeploymentPaused")(deployment)
 }
 
-func unavailable(deployment *appsv1.Deployment) {
+// Unavailable has a Deployment lack pods that are ready.
+func Unavailable(deployment *appsv1.Deployment) {
 	deployment.Status.ReadyReplicas, deployment.Status.AvailableReplicas = 1, 1
 	deployment.Status.Conditions[0].Status = corev1.ConditionFalse
 }
 
-func serviceHolding(nodePort int32) *corev1.Service {
+// ServiceHolding returns a Service with a node port.
+func ServiceHolding(nodePort int32) *corev1.Service {
 	return &corev1.Service{Spec: corev1.ServiceSpec{
 		Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Name: "http", Port: 80, NodePort: nodePort}},
 	}}
 }
 
-func reachable(node string) v1alpha1.NodeVerdict {
-	return v1alpha1.NodeVerdict{
-		Node: node, Family: corev1.IPv4Protocol, Expected: true, State: v1alpha1.NodeReachable, Observers: "2/2",
-	}
-}
-
-func unreachable(node string) v1alpha1.NodeVerdict {
-	verdict := reachable(node)
-	verdict.State, verdict.Observers = v1alpha1.NodeUnreachable, "0/2"
-	verdict.Reason, verdict.Message = "Timeout", "b, c (Timeout: i/o timeout)"
-	return verdict
-}
-
-func unknown(node, reason string) v1alpha1.NodeVerdict {
-	verdict := reachable(node)
-	verdict.State, verdict.Observers = v1alpha1.NodeUnknown, ""
-	verdict.Reason, verdict.Message = reason, "nobody tells"
-	return verdict
-}
-
-// excused is a verdict on a node that is not expected to answer.
-func excused(verdict v1alpha1.NodeVerdict) v1alpha1.NodeVerdict {
-	verdict.Expected, verdict.Reason, verdict.Message = false, "NodeNotReady", "the Node is not Ready"
-	return verdict
-}
-
-// appService is the Service of an ExposedApp.
-func appService(name string, nodePort int32) *corev1.Service {
-	service := serviceHolding(nodePort)
+// AppService is the Service of an ExposedApp.
+func AppService(name string, nodePort int32) *corev1.Service {
+	service := ServiceHolding(nodePort)
 	service.Namespace, service.Name = "shop", name
 	service.OwnerReferences = []metav1.OwnerReference{{
 		APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "ExposedApp", Name: name, UID: types.UID(name), Controller: new(true),
@@ -107,11 +81,11 @@ func appService(name string, nodePort int32) *corev1.Service {
 // The causes that apierrors makes of these are what kube-apiserver 1.36 answers,
 // such as spec.ports[0].nodePort: "Invalid value: 31000: provided port is
 // already allocated".
-func invalidService(causes ...*field.Error) *apierrors.StatusError {
+func InvalidService(causes ...*field.Error) *apierrors.StatusError {
 	return apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "web", causes)
 }
 
-// invalidField is the API server's answer to a Service of which a field is wrong.
-func invalidField() *apierrors.StatusError {
-	return invalidService(field.Required(field.NewPath("spec", "ports"), ""))
+// InvalidField is the API server's answer to a Service of which a field is wrong.
+func InvalidField() *apierrors.StatusError {
+	return InvalidService(field.Required(field.NewPath("spec", "ports"), ""))
 }
