@@ -232,5 +232,5 @@ func portCause(err error, nodePort int32) (taken bool, outOfRange string) {
 
 // isNodePort tells whether a field is that of the node port of some port of a Service.
 func isNodePort(field string) bool {
-	return strings.HasPrefix(field, "spec.ports[") && strings.HasSuffix(field, "]."+nodePortField)
+	return strings.HasPrefix(field, "spec.ports[") && strings.HasSuffix(field, "].nodePort")
 }

@@ -123,7 +123,7 @@ func TestTrimDeployment(t *testing.T) {
 			g.Expect(rolloutOf(deployment, 3)).To(Equal(rolloutOf(untouched, 3)))
 			g.Expect(remarks(app, &observed{deployment: deployment})).
 				To(Equal(remarks(app, &observed{deployment: untouched})))
-			g.Expect(remarkOn(deployment)).To(Equal(remark{digest: ownedDigest(untouched, newFieldSets())}))
+			g.Expect(remarkOn(deployment)).To(Equal(remark{digest: ownedDigest(untouched, newFieldSets(), "")}))
 			g.Expect(deployment.Spec.Template).To(BeZero())
 			once := deployment.DeepCopy()
 			trimDeployment(deployment, newFieldSets())

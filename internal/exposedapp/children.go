@@ -133,9 +133,11 @@ func (c *children) deployment(
 		blank:      func() *appsv1.Deployment { return &appsv1.Deployment{} },
 		wanted:     wanted,
 		fresh:      wanted,
-		inTheWay:   func(live *appsv1.Deployment) *fieldpath.Set { return deploymentInTheWay(live, app) },
-		bystander:  func(fieldpath.Path) bool { return false },
-		lettingGo:  func(live *appsv1.Deployment) metav1.DeletionPropagation { return lettingGoOf(live, app) },
+		inTheWay: func(live *appsv1.Deployment) *fieldpath.Set {
+			return deploymentInTheWay(live, app, ownFields(live))
+		},
+		bystander: func(fieldpath.Path) bool { return false },
+		lettingGo: func(live *appsv1.Deployment) metav1.DeletionPropagation { return lettingGoOf(live, app) },
 	}
 }
 

@@ -6,9 +6,8 @@ import (
 	"hash/fnv"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/value"
 )
@@ -19,9 +18,9 @@ import (
 type digest uint64
 
 // ownedDigest stands for what the operator applied of an object, as it is there now.
-// What others write in a field of the operator, they take away from it. Of a Service it
-// leaves out the node port, which may have been picked, and is compared by itself.
-func ownedDigest(live client.Object, fields fieldSets) digest {
+// What others write in a field of the operator, they take away from it. Fields named leftOut
+// do not count, wherever they are.
+func ownedDigest(live metav1.Object, fields fieldSets, leftOut string) digest {
 	for _, entry := range live.GetManagedFields() {
 		if !ownEntry(entry) || entry.FieldsV1 == nil {
 			continue
@@ -34,17 +33,10 @@ func ownedDigest(live client.Object, fields fieldSets) digest {
 		if err != nil {
 			return 0
 		}
-		leftOut := ""
-		if _, ok := live.(*corev1.Service); ok {
-			leftOut = nodePortField
-		}
 		return digestOf(content, owned, leftOut)
 	}
 	return 0
 }
-
-// nodePortField is the one by which a port of a Service has its node port.
-const nodePortField = "nodePort"
 
 // wantedDigest stands for an apply configuration.
 func wantedDigest(wanted any) digest {

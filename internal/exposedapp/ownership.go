@@ -7,7 +7,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/lru"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
@@ -48,7 +47,7 @@ func ownedBy(
 
 // addedByOthers returns the fields of an object's spec that others own, but for those of
 // bystanders.
-func addedByOthers(live client.Object, bystander func(fieldpath.Path) bool) *fieldpath.Set {
+func addedByOthers(live metav1.Object, bystander func(fieldpath.Path) bool) *fieldpath.Set {
 	added := fieldpath.NewSet()
 	for _, entry := range live.GetManagedFields() {
 		owned, err := fieldsOf(entry)
@@ -65,7 +64,7 @@ func addedByOthers(live client.Object, bystander func(fieldpath.Path) bool) *fie
 }
 
 // ownFields returns the fields of an object that the operator applied.
-func ownFields(live client.Object) *fieldpath.Set {
+func ownFields(live metav1.Object) *fieldpath.Set {
 	entries := live.GetManagedFields()
 	if i := slices.IndexFunc(entries, ownEntry); i >= 0 {
 		if owned, err := fieldsOf(entries[i]); err == nil {

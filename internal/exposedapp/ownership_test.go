@@ -30,7 +30,7 @@ func TestOwnedBy(t *testing.T) {
 	for _, entry := range after {
 		owned, err := fieldsOf(entry)
 		g.Expect(err).NotTo(HaveOccurred())
-		fields[entry.Manager] = texts(owned)
+		fields[entry.Manager] = paths(owned)
 	}
 	g.Expect(fields).To(HaveLen(2), "who owns nothing more is left out")
 	g.Expect(fields["kubectl-patch"]).To(ConsistOf(`.spec.ports[port=9797,protocol="TCP"]`))
@@ -40,4 +40,11 @@ func TestOwnedBy(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(after).To(ConsistOf(SatisfyAll(HaveField("Manager", v1alpha1.OperatorName),
 		HaveField("Operation", metav1.ManagedFieldsOperationApply), HaveField("APIVersion", "v1"))))
+}
+
+func paths(fields *fieldpath.Set) (paths []string) {
+	for path := range fields.All() {
+		paths = append(paths, path.String())
+	}
+	return paths
 }

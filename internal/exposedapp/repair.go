@@ -2,6 +2,7 @@ package exposedapp
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -60,8 +61,13 @@ type child[W rendered[W], L client.Object] struct {
 // changed in it.
 func (c *child[W, L]) bring(ctx context.Context, uid types.UID) (W, error) {
 	answer, err := c.apply(ctx, uid)
-	if uid == "" || err != nil && !ofContent(err) || err == nil && c.inTheWay(c.read(answer)).Empty() {
+	if uid == "" || err != nil && !ofContent(err) {
 		return answer, err
+	}
+	if err == nil {
+		if live, readErr := c.read(answer); readErr != nil || c.inTheWay(live).Empty() {
+			return answer, readErr
+		}
 	}
 	live := c.blank()
 	if readErr := c.direct.Get(ctx, c.key, live); readErr != nil || live.GetUID() != uid {
@@ -157,8 +163,11 @@ func (c *child[W, L]) replace(ctx context.Context, live L) (answer W, _ error) {
 }
 
 // read returns the child that the API server answered with.
-func (c *child[W, L]) read(answer W) L {
+func (c *child[W, L]) read(answer W) (L, error) {
 	live := c.blank()
-	convertInto(answer, live)
-	return live
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return live, fmt.Errorf("read the answer: %w", err)
+	}
+	return live, json.Unmarshal(text, live)
 }

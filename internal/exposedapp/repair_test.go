@@ -1,6 +1,7 @@
 package exposedapp
 
 import (
+	"encoding/json"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -53,7 +54,9 @@ func TestBring(t *testing.T) {
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(c.direct.Get(t.Context(), client.ObjectKeyFromObject(app), live)).To(Succeed())
 		wanted := &appsv1.Deployment{}
-		convertInto(deployment(app), wanted)
+		text, err := json.Marshal(deployment(app))
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(json.Unmarshal(text, wanted)).To(Succeed())
 		g.Expect(live.Spec.Template.Spec.Containers).To(ConsistOf(
 			wanted.Spec.Template.Spec.Containers[0], HaveField("Name", "side")))
 	})

@@ -126,6 +126,6 @@ func TestWantedPods(t *testing.T) {
 	g.Expect(wantedPods(app, gen.RolledOut(1))).To(Equal(int32(1)), "as they are left")
 	g.Expect(wantedPods(app, nil)).To(Equal(int32(3)))
 	unread := gen.ExposedApp("web")
-	unread.Annotations = map[string]string{unreadableAnnotation: "spec.minReachable"}
+	markUnreadable(unread, "spec.minReachable")
 	g.Expect(wantedPods(unread, gen.RolledOut(5))).To(Equal(int32(5)), "nobody knows how many")
 }

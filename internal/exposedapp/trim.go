@@ -52,7 +52,7 @@ func trimDeployment(deployment *appsv1.Deployment, fields fieldSets) {
 	if trimmed(deployment) {
 		return
 	}
-	remark{digest: ownedDigest(deployment, fields), text: replicasManager(deployment, fields)}.keep(deployment)
+	remark{digest: ownedDigest(deployment, fields, ""), text: replicasManager(deployment, fields)}.keep(deployment)
 	compact.Texts(&deployment.Namespace)
 	trimOwners(deployment)
 	spec, status := deployment.Spec, deployment.Status
@@ -89,7 +89,8 @@ func trimService(service *corev1.Service, fields fieldSets) {
 	if trimmed(service) {
 		return
 	}
-	remark{digest: ownedDigest(service, fields), text: probeOf(service)}.keep(service)
+	// A node port may have been picked, and is compared by itself.
+	remark{digest: ownedDigest(service, fields, "nodePort"), text: probeOf(service)}.keep(service)
 	compact.Texts(&service.Namespace)
 	trimOwners(service)
 	spec := service.Spec

@@ -176,18 +176,13 @@ func selector(app *v1alpha1.ExposedApp) map[string]string {
 // JSON.
 func convert[T any](value any) *T {
 	configuration := new(T)
-	convertInto(value, configuration)
-	return configuration
-}
-
-// convertInto fills an API type from its apply configuration, or the other way round.
-func convertInto(value, into any) {
 	text, err := json.Marshal(value)
+	if err == nil {
+		err = json.Unmarshal(text, configuration)
+	}
 	if err != nil {
 		// The value was decoded from JSON before.
 		panic(err)
 	}
-	if err := json.Unmarshal(text, into); err != nil {
-		panic(err)
-	}
+	return configuration
 }

@@ -118,21 +118,19 @@ func TestDeploymentInTheWay(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			live := &appsv1.Deployment{}
-			convertInto(deployment(app), live)
+			live := convert[appsv1.Deployment](deployment(app))
 			live.Spec.Template.Spec.Containers = append(live.Spec.Template.Spec.Containers, corev1.Container{Name: "sidecar"})
 			tc.change(&live.Spec.Template.Spec.Containers[0])
-			NewWithT(t).Expect(texts(deploymentInTheWay(live, app))).To(ConsistOf(tc.want))
+			NewWithT(t).Expect(texts(deploymentInTheWay(live, app, ownFields(live)))).To(ConsistOf(tc.want))
 		})
 	}
 	t.Run("what is left of a probe that is no longer declared", func(t *testing.T) {
-		g, live := NewWithT(t), &appsv1.Deployment{}
-		convertInto(deployment(app), live)
+		g, live := NewWithT(t), convert[appsv1.Deployment](deployment(app))
 		live.Spec.Template.Spec.Containers[0].ReadinessProbe = probe
-		g.Expect(texts(deploymentInTheWay(live, app))).To(BeEmpty(), "others may add one")
+		g.Expect(texts(deploymentInTheWay(live, app, ownFields(live)))).To(BeEmpty(), "others may add one")
 		g.Expect(applied.ReadInto(g, applied.Tree(g, live), fieldpath.NewSet(fieldpath.MakePathOrDie("spec", "template", "spec", "containers",
 			fieldpath.KeyByFields("name", "app"), "readinessProbe", "httpGet", "path")), live)).To(Succeed())
-		g.Expect(texts(deploymentInTheWay(live, app))).To(ConsistOf(prefix + `.readinessProbe`))
+		g.Expect(texts(deploymentInTheWay(live, app, ownFields(live)))).To(ConsistOf(prefix + `.readinessProbe`))
 	})
 }
 

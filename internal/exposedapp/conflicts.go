@@ -41,8 +41,8 @@ func servicePortKey(port int32, protocol corev1.Protocol) any {
 }
 
 // deploymentInTheWay returns what of a live Deployment cannot be there beside what is
-// declared.
-func deploymentInTheWay(live *appsv1.Deployment, app *v1alpha1.ExposedApp) *fieldpath.Set {
+// declared. owned are the fields that the operator applied.
+func deploymentInTheWay(live *appsv1.Deployment, app *v1alpha1.ExposedApp, owned *fieldpath.Set) *fieldpath.Set {
 	found := fieldpath.NewSet()
 	containers := fieldpath.MakePathOrDie("spec", "template", "spec", "containers")
 	for i := range live.Spec.Template.Spec.Containers {
@@ -50,7 +50,7 @@ func deploymentInTheWay(live *appsv1.Deployment, app *v1alpha1.ExposedApp) *fiel
 		path := under(containers, fieldpath.KeyByFields("name", there.Name))
 		switch {
 		case there.Name == containerName:
-			containerInTheWay(found, path, there, app, ownFields(live))
+			containerInTheWay(found, path, there, app, owned)
 		case slices.ContainsFunc(there.Ports, func(port corev1.ContainerPort) bool {
 			return port.ContainerPort == app.Spec.App.ContainerPort && protocolOf(port.Protocol) == corev1.ProtocolTCP
 		}):
