@@ -98,18 +98,21 @@ type driftError struct{ error }
 
 func (e driftError) Unwrap() error { return e.error }
 
+// drifted marks an error as a driftError.
+func drifted(err error) error { return driftError{err} }
+
 // errReplaced says that a child was deleted, to be made anew as soon as it is gone.
 var errReplaced = errors.New("it was changed in what cannot be changed back, and is being replaced")
 
 // refused turns the API server's answer to a child into a refusal.
 func refused(kind string, err error) *refusal {
-	_, drifted := errors.AsType[driftError](err)
+	_, isDrift := errors.AsType[driftError](err)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, errReplaced):
 		return &refusal{reason: v1alpha1.ReasonPending, message: fmt.Sprintf("the %s: %v", kind, err), again: lookAgain}
-	case drifted:
+	case isDrift:
 		return &refusal{
 			reason: v1alpha1.ReasonApplyFailed,
 			message: fmt.Sprintf("others changed the %s so that the API server refuses to have it as declared, trying again; "+

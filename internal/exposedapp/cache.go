@@ -28,7 +28,7 @@ func CacheOptions(config *rest.Config, health *listwatch.Health) (cache.Options,
 	if err != nil {
 		return cache.Options{}, err
 	}
-	transform := trim(newFieldSets())
+	transform := trim()
 	// Nobody changes anything in what is read of these kinds.
 	shared := true
 	return cache.Options{

@@ -32,7 +32,7 @@ func TestTrimService(t *testing.T) {
 		g := NewWithT(t)
 		service := full(foreign)
 		ports := heldPorts(service)
-		trimService(service, newFieldSets())
+		asCached(g, service)
 		g.Expect(service.Spec).To(Equal(corev1.ServiceSpec{
 			HealthCheckNodePort: 30003, Ports: []corev1.ServicePort{{NodePort: 30001}, {NodePort: 30002}},
 		}))
@@ -59,7 +59,7 @@ func TestTrimService(t *testing.T) {
 			controller := service.OwnerReferences[0]
 			service.OwnerReferences = append([]metav1.OwnerReference{{Kind: "Other", Name: "x"}}, controller)
 			service.Finalizers = []string{"example.com/x"}
-			trimService(service, newFieldSets())
+			asCached(g, service)
 			g.Expect(remarkOn(service).text).To(Equal(c.kept), name)
 			g.Expect(service.OwnerReferences).To(HaveExactElements(controller), name)
 			g.Expect(service.Finalizers).To(BeEmpty(), name)
@@ -67,12 +67,12 @@ func TestTrimService(t *testing.T) {
 	})
 	t.Run("of our own what tells it from another on its port is kept, and a digest", func(t *testing.T) {
 		g := NewWithT(t)
-		apart := wantedDigest(service(ownedApps()[1], 0))
-		wanted, service := service(ownedApps()[1], 31000), &corev1.Service{}
+		apart := wantedDigest(service(gen.ExposedApp("web", gen.WithIdentity("9f3c", 1), gen.WithNodePort(31000), gen.WithEverything), 0))
+		wanted, service := service(gen.ExposedApp("web", gen.WithIdentity("9f3c", 1), gen.WithNodePort(31000), gen.WithEverything), 31000), &corev1.Service{}
 		g.Expect(applied.ReadInto(g, applied.Tree(g, wanted), applied.Fields(g, applied.Tree(g, wanted)), service)).To(Succeed())
 		service.Spec.IPFamilies, service.Spec.ClusterIP = []corev1.IPFamily{corev1.IPv4Protocol}, "10.96.0.7"
 		untouched := service.DeepCopy()
-		trimService(service, newFieldSets())
+		asCached(g, service)
 		app := gen.ExposedApp("web")
 		known := subject(app, &observed{service: untouched})
 		known.Service.Probe = untouched.Annotations[v1alpha1.ProbeAnnotation]
@@ -82,7 +82,7 @@ func TestTrimService(t *testing.T) {
 		g.Expect(remarkOn(service).digest).To(Equal(apart), "the node port is compared by itself")
 		g.Expect(service.Spec.ClusterIP).To(BeEmpty())
 		once := service.DeepCopy()
-		trimService(service, newFieldSets())
+		asCached(g, service)
 		g.Expect(service).To(Equal(once), "an informer may trim it again")
 	})
 }
@@ -96,19 +96,19 @@ func TestTrimDeployment(t *testing.T) {
 	t.Run("of a foreign one only the identity is kept", func(t *testing.T) {
 		g := NewWithT(t)
 		deployment := full(foreign)
-		trimDeployment(deployment, newFieldSets())
+		asCached(g, deployment)
 		g.Expect(deployment.Spec).To(BeZero())
 		g.Expect(deployment.Status).To(BeZero())
 		expectIdentity(g, &deployment.ObjectMeta)
 	})
 	t.Run("of our own how many pods there are is kept, and a digest", func(t *testing.T) {
 		g := NewWithT(t)
-		wanted, live := deployment(ownedApps()[1]), &appsv1.Deployment{}
+		wanted, live := deployment(gen.ExposedApp("web", gen.WithIdentity("9f3c", 1), gen.WithNodePort(31000), gen.WithEverything)), &appsv1.Deployment{}
 		g.Expect(applied.ReadInto(g, applied.Tree(g, wanted), applied.Fields(g, applied.Tree(g, wanted)), live)).To(Succeed())
 		for _, change := range []func(*appsv1.Deployment){
 			func(*appsv1.Deployment) {}, gen.Unavailable, gen.Paused,
 			func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 2 },
-			gen.Progressing(corev1.ConditionTrue, "ReplicaSetUpdated"), gen.Progressing(corev1.ConditionFalse, progressDeadlineExceeded),
+			gen.Progressing(corev1.ConditionTrue, "ReplicaSetUpdated"), gen.Progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded"),
 			func(d *appsv1.Deployment) {
 				d.Status.Conditions[0] = appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure, Message: "quota"}
 			},
@@ -116,17 +116,16 @@ func TestTrimDeployment(t *testing.T) {
 			deployment := gen.RolledOut(3, change)
 			deployment.ObjectMeta, deployment.Spec.Template = *live.ObjectMeta.DeepCopy(), live.Spec.Template
 			untouched := deployment.DeepCopy()
-			trimDeployment(deployment, newFieldSets())
-			app := gen.ExposedApp("web")
-			g.Expect(availableCondition(app, &observed{deployment: deployment})).
-				To(Equal(availableCondition(app, &observed{deployment: untouched})))
-			g.Expect(rolloutOf(deployment, 3)).To(Equal(rolloutOf(untouched, 3)))
-			g.Expect(remarks(app, &observed{deployment: deployment})).
-				To(Equal(remarks(app, &observed{deployment: untouched})))
+			asCached(g, deployment)
+			for _, replicas := range []int32{1, 3} {
+				app := gen.ExposedApp("web", gen.WithReplicas(replicas))
+				g.Expect(status(app, &observed{deployment: deployment}, gen.At(0))).
+					To(Equal(status(app, &observed{deployment: untouched}, gen.At(0))))
+			}
 			g.Expect(remarkOn(deployment)).To(Equal(remark{digest: ownedDigest(untouched, newFieldSets(), "")}))
 			g.Expect(deployment.Spec.Template).To(BeZero())
 			once := deployment.DeepCopy()
-			trimDeployment(deployment, newFieldSets())
+			asCached(g, deployment)
 			g.Expect(deployment).To(Equal(once), "an informer may trim it again")
 		}
 	})
@@ -150,7 +149,7 @@ func TestTrimNode(t *testing.T) {
 		g := NewWithT(t)
 		node := full(1)
 		node.DeletionTimestamp = new(gen.At(5))
-		trimNode(node)
+		asCached(g, node)
 		untouched := full(1)
 		untouched.DeletionTimestamp = new(gen.At(5))
 		g.Expect(judged([]corev1.Node{*node}, nil)).To(Equal(judged([]corev1.Node{*untouched}, nil)))
@@ -160,8 +159,8 @@ func TestTrimNode(t *testing.T) {
 		g := NewWithT(t)
 		before, after := full(1), full(2)
 		g.Expect(nodeChanged(before, after, nil)).To(BeFalse())
-		trimNode(before)
-		trimNode(after)
+		asCached(g, before)
+		asCached(g, after)
 		g.Expect(before).To(Equal(after))
 	})
 	for name, change := range map[string]func(*corev1.Node){
@@ -175,8 +174,8 @@ func TestTrimNode(t *testing.T) {
 			g := NewWithT(t)
 			before, after := full(1), full(1)
 			change(after)
-			trimNode(before)
-			trimNode(after)
+			asCached(g, before)
+			asCached(g, after)
 			g.Expect(nodeChanged(before, after, nil)).To(BeTrue())
 		})
 	}
@@ -193,7 +192,7 @@ func TestTrimEndpointSlice(t *testing.T) {
 		return slice
 	}
 	slice, untouched := full(), full()
-	trimEndpointSlice(slice)
+	asCached(g, slice)
 	g.Expect(endpointsOf([]*discoveryv1.EndpointSlice{slice})).
 		To(Equal(endpointsOf([]*discoveryv1.EndpointSlice{untouched})))
 	g.Expect(serviceOf(t.Context(), slice)).To(HaveExactElements(HaveField("Name", "web")))
@@ -210,11 +209,17 @@ func TestTrim(t *testing.T) {
 		&corev1.Node{ObjectMeta: describedMeta()}, &discoveryv1.EndpointSlice{ObjectMeta: describedMeta()},
 	}
 	for _, object := range whole {
-		g.Expect(trim(newFieldSets())(object)).To(BeIdenticalTo(object))
+		g.Expect(trim()(object)).To(BeIdenticalTo(object))
 		g.Expect(object.GetManagedFields()).To(BeEmpty(), "%T", object)
 	}
 	gone := toolscache.DeletedFinalStateUnknown{Key: "a", Obj: whole[0]}
-	g.Expect(trim(newFieldSets())(gone)).To(Equal(gone), "a tombstone passes")
+	g.Expect(trim()(gone)).To(Equal(gone), "a tombstone passes")
+}
+
+// asCached makes what the cache keeps of an object.
+func asCached(g *WithT, object any) {
+	_, err := trim()(object)
+	g.Expect(err).NotTo(HaveOccurred())
 }
 
 // operatorEntry is the entry of what the operator applied.

@@ -52,7 +52,7 @@ func (c *children) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp
 	if problem != nil || suspended(app) {
 		return problem
 	}
-	key := childKey{client.ObjectKeyFromObject(app), kindDeployment}
+	key := childKey{app: client.ObjectKeyFromObject(app), kind: kindDeployment}
 	asked := question{declaration: declaration{app: app.UID, generation: app.Generation}}
 	var uid types.UID
 	if live != nil {
@@ -82,7 +82,7 @@ func (c *children) applyService(ctx context.Context, app *v1alpha1.ExposedApp) *
 	if problem != nil {
 		return problem
 	}
-	key := childKey{client.ObjectKeyFromObject(app), kindService}
+	key := childKey{app: client.ObjectKeyFromObject(app), kind: kindService}
 	asked := question{declaration: declaration{app: app.UID, generation: app.Generation}, nodePort: nodePort}
 	var uid types.UID
 	if live != nil {
@@ -116,8 +116,8 @@ func (c *children) ask(key childKey, asked question, apply func() (version *stri
 // forget forgets the children of an app that is gone.
 func (c *children) forget(app types.NamespacedName) {
 	for _, kind := range []string{kindDeployment, kindService} {
-		c.memo.forget(childKey{app, kind})
-		c.decisions.forget(childKey{app, kind})
+		c.memo.forget(childKey{app: app, kind: kind})
+		c.decisions.forget(childKey{app: app, kind: kind})
 	}
 }
 

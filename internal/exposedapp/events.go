@@ -22,8 +22,7 @@ const (
 
 // recordTransitions records what changed from one status to the next.
 func (r *Reconciler) recordTransitions(app *v1alpha1.ExposedApp, next *v1alpha1.ExposedAppStatus) {
-	told := append(conditionTransitions(&app.Status, next), nodeTransitions(&app.Status, next)...)
-	for _, t := range told {
+	for _, t := range transitions(&app.Status, next) {
 		if !tellable(r.events, t.kind, r.Clock.Now()) {
 			continue
 		}

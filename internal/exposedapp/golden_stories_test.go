@@ -167,7 +167,7 @@ func storiesOfRefusals() map[string]statusStory {
 			options: []gen.Option{gen.WithNodePort(31000)}, seen: withoutService(refused("Service", overQuota)),
 		},
 		"refused-for-what-others-changed": {seen: healthy(func(seen *observed) {
-			seen.deploymentRefusal = refused("Deployment", driftError{gen.InvalidService(field.Invalid(nodePort, 1, "no"))})
+			seen.deploymentRefusal = refused("Deployment", drifted(gen.InvalidService(field.Invalid(nodePort, 1, "no"))))
 		})},
 		"name-conflict-of-the-deployment": {seen: withoutDeployment(nameConflict("Deployment", "default", "web"))},
 		"name-conflict-of-the-service":    {seen: withoutService(nameConflict("Service", "default", "web"))},

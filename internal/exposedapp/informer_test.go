@@ -67,7 +67,7 @@ func TestInformerListsInPages(t *testing.T) {
 	g := NewWithT(t)
 	s := &shelf{apps: []*v1alpha1.ExposedApp{gen.ExposedApp("a"), gen.ExposedApp("b"), gen.ExposedApp("c")}}
 	for _, app := range s.apps {
-		app.ManagedFields = []metav1.ManagedFieldsEntry{operatorEntry}
+		app.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: v1alpha1.OperatorName}}
 	}
 	informer := newInformer(s.source(), &v1alpha1.ExposedApp{}, 0, toolscache.Indexers{
 		toolscache.NamespaceIndex: toolscache.MetaNamespaceIndexFunc,

@@ -9,7 +9,7 @@ import (
 
 func TestMemo(t *testing.T) {
 	const asWanted, other = digest(1), digest(3)
-	web := childKey{types.NamespacedName{Namespace: "shop", Name: "web"}, "Deployment"}
+	web := childKey{app: types.NamespacedName{Namespace: "shop", Name: "web"}, kind: "Deployment"}
 	declared := declaration{app: "app", generation: 1}
 	type live struct {
 		version string

@@ -92,7 +92,7 @@ func (c *child[W, L]) insist(ctx context.Context, live L, refusal error) (answer
 	case namesField(err):
 		return answer, refusal
 	case err != nil:
-		return answer, driftError{refusal}
+		return answer, drifted(refusal)
 	case immutable(refusal):
 		return c.replace(ctx, live)
 	}
@@ -104,7 +104,7 @@ func (c *child[W, L]) insist(ctx context.Context, live L, refusal error) (answer
 	case immutable(err):
 		return c.replace(ctx, live)
 	case namesField(err):
-		return answer, driftError{err}
+		return answer, drifted(err)
 	}
 	return answer, err
 }

@@ -33,6 +33,7 @@ func TestRetries(t *testing.T) {
 // An app that is woken often takes its turn once.
 func TestAsksOnce(t *testing.T) {
 	g, retries, now := NewWithT(t), newRetries(), gen.At(0).Time
+	const askAgain, lookAgain = 10 * time.Second, 5 * time.Second
 	app := requestFor("web").NamespacedName
 	first := retries.after(app, askAgain, now)
 	g.Expect(first).To(And(BeNumerically(">=", askAgain), BeNumerically("<=", askAgain*6/5)))

@@ -31,6 +31,11 @@ type transition struct {
 	note string
 }
 
+// transitions returns what changed from one status to the next, as Events tell it.
+func transitions(before, after *v1alpha1.ExposedAppStatus) []transition {
+	return append(conditionTransitions(before, after), nodeTransitions(before, after)...)
+}
+
 // conditionTransitions returns the conditions that changed their status or
 // reason, each under its own reason. The end of Reconciling or Stalled has none:
 // that of another condition which came with it tells why. Nor has what an app on

@@ -15,7 +15,8 @@ import (
 
 // trim returns the function that makes what is cached of what the API server sent. It
 // changes objects in place, and nothing in one that it was given before: informers do that.
-func trim(fields fieldSets) toolscache.TransformFunc {
+func trim() toolscache.TransformFunc {
+	fields := newFieldSets()
 	return func(object any) (any, error) {
 		switch object := object.(type) {
 		case *appsv1.Deployment:

@@ -14,7 +14,7 @@ func TestTrimApp(t *testing.T) {
 	g := NewWithT(t)
 	app := gen.ExposedApp("web")
 	app.OwnerReferences, app.Finalizers = []metav1.OwnerReference{{Kind: "Other"}}, []string{"example.com/x"}
-	app.ManagedFields, app.Labels = []metav1.ManagedFieldsEntry{operatorEntry}, map[string]string{"team": "blue"}
+	app.ManagedFields, app.Labels = []metav1.ManagedFieldsEntry{{Manager: v1alpha1.OperatorName}}, map[string]string{"team": "blue"}
 	app.Status.Conditions = append(make([]metav1.Condition, 0, 4), metav1.Condition{Type: v1alpha1.ConditionReady})
 	app.Status.Nodes = append(make([]v1alpha1.NodeVerdict, 0, 4), gen.Reachable("a"), gen.Reachable("b"))
 	want := app.DeepCopy()

@@ -18,7 +18,10 @@ func TestRemark(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			object := &appsv1.Deployment{ObjectMeta: describedMeta()}
+			object := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{
+				Name: "web", Labels: map[string]string{"app": "web"}, Annotations: map[string]string{"note": "x"},
+				ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
+			}}
 			kept.keep(object)
 			g.Expect(remarkOn(object)).To(Equal(kept))
 			g.Expect(object.ObjectMeta).To(And(HaveField("Labels", BeNil()), HaveField("Annotations", BeNil()),
