@@ -13,6 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/ssa"
+	"github.com/exposedapp/exposedapp/internal/workload"
 	"github.com/exposedapp/exposedapp/test/applied"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
@@ -31,12 +33,12 @@ func TestTrimService(t *testing.T) {
 	t.Run("of a foreign one only the node ports are kept", func(t *testing.T) {
 		g := NewWithT(t)
 		service := full(foreign)
-		ports := heldPorts(service)
+		ports := workload.HeldPorts(service)
 		asCached(g, service)
 		g.Expect(service.Spec).To(Equal(corev1.ServiceSpec{
 			HealthCheckNodePort: 30003, Ports: []corev1.ServicePort{{NodePort: 30001}, {NodePort: 30002}},
 		}))
-		g.Expect(heldPorts(service)).To(Equal(ports))
+		g.Expect(workload.HeldPorts(service)).To(Equal(ports))
 		g.Expect(service.Status).To(BeZero())
 		expectIdentity(g, &service.ObjectMeta)
 		g.Expect(service.ManagedFields).To(BeEmpty())
@@ -67,8 +69,8 @@ func TestTrimService(t *testing.T) {
 	})
 	t.Run("of our own what tells it from another on its port is kept, and a digest", func(t *testing.T) {
 		g := NewWithT(t)
-		apart := wantedDigest(service(gen.ExposedApp("web", gen.WithIdentity("9f3c", 1), gen.WithNodePort(31000), gen.WithEverything), 0))
-		wanted, service := service(gen.ExposedApp("web", gen.WithIdentity("9f3c", 1), gen.WithNodePort(31000), gen.WithEverything), 31000), &corev1.Service{}
+		apart := ssa.WantedDigest(workload.Service(gen.ExposedApp("web", gen.WithIdentity("9f3c", 1), gen.WithNodePort(31000), gen.WithEverything), 0))
+		wanted, service := workload.Service(gen.ExposedApp("web", gen.WithIdentity("9f3c", 1), gen.WithNodePort(31000), gen.WithEverything), 31000), &corev1.Service{}
 		g.Expect(applied.ReadInto(g, applied.Tree(g, wanted), applied.Fields(g, applied.Tree(g, wanted)), service)).To(Succeed())
 		service.Spec.IPFamilies, service.Spec.ClusterIP = []corev1.IPFamily{corev1.IPv4Protocol}, "10.96.0.7"
 		untouched := service.DeepCopy()
@@ -77,8 +79,8 @@ func TestTrimService(t *testing.T) {
 		known := subject(app, &observed{service: untouched})
 		known.Service.Probe = untouched.Annotations[v1alpha1.ProbeAnnotation]
 		g.Expect(subject(app, &observed{service: service})).To(Equal(known))
-		g.Expect(heldPorts(service)).To(Equal(heldPorts(untouched)))
-		g.Expect(wantedPort(app, service)).To(Equal(wantedPort(app, untouched)))
+		g.Expect(workload.HeldPorts(service)).To(Equal(workload.HeldPorts(untouched)))
+		g.Expect(workload.WantedPort(app, service)).To(Equal(workload.WantedPort(app, untouched)))
 		g.Expect(remarkOn(service).digest).To(Equal(apart), "the node port is compared by itself")
 		g.Expect(service.Spec.ClusterIP).To(BeEmpty())
 		once := service.DeepCopy()
@@ -103,7 +105,7 @@ func TestTrimDeployment(t *testing.T) {
 	})
 	t.Run("of our own how many pods there are is kept, and a digest", func(t *testing.T) {
 		g := NewWithT(t)
-		wanted, live := deployment(gen.ExposedApp("web", gen.WithIdentity("9f3c", 1), gen.WithNodePort(31000), gen.WithEverything)), &appsv1.Deployment{}
+		wanted, live := workload.Deployment(gen.ExposedApp("web", gen.WithIdentity("9f3c", 1), gen.WithNodePort(31000), gen.WithEverything)), &appsv1.Deployment{}
 		g.Expect(applied.ReadInto(g, applied.Tree(g, wanted), applied.Fields(g, applied.Tree(g, wanted)), live)).To(Succeed())
 		for _, change := range []func(*appsv1.Deployment){
 			func(*appsv1.Deployment) {}, gen.Unavailable, gen.Paused,
@@ -122,7 +124,7 @@ func TestTrimDeployment(t *testing.T) {
 				g.Expect(status(app, &observed{deployment: deployment}, gen.At(0))).
 					To(Equal(status(app, &observed{deployment: untouched}, gen.At(0))))
 			}
-			g.Expect(remarkOn(deployment)).To(Equal(remark{digest: ownedDigest(untouched, newFieldSets(), "")}))
+			g.Expect(remarkOn(deployment)).To(Equal(remark{digest: ssa.OwnedDigest(untouched, ssa.NewFieldSets(), "")}))
 			g.Expect(deployment.Spec.Template).To(BeZero())
 			once := deployment.DeepCopy()
 			asCached(g, deployment)

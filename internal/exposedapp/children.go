@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/ssa"
+	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
 // The kinds of an app's children.
@@ -35,30 +37,30 @@ type children struct {
 
 	claims    *claims
 	contests  *contests
-	memo      *memo
+	memo      *ssa.Memo
 	decisions *decisions
 }
 
 func newChildren(cached, direct client.Client, claims *claims, now clock.PassiveClock) *children {
 	return &children{
 		client: cached, direct: direct, clock: now,
-		claims: claims, contests: newContests(), memo: newMemo(), decisions: newDecisions(),
+		claims: claims, contests: newContests(), memo: ssa.NewMemo(), decisions: newDecisions(),
 	}
 }
 
 // applyDeployment brings the Deployment to what is declared.
 func (c *children) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp) *refusal {
 	live, problem := getToApply(ctx, c.client, app, kindDeployment, &appsv1.Deployment{})
-	if problem != nil || suspended(app) {
+	if problem != nil || workload.Suspended(app) {
 		return problem
 	}
-	key := childKey{app: client.ObjectKeyFromObject(app), kind: kindDeployment}
-	asked := question{declaration: declaration{app: app.UID, generation: app.Generation}}
+	key := ssa.ChildKey{App: client.ObjectKeyFromObject(app), Kind: kindDeployment}
+	asked := question{Declaration: ssa.Declaration{App: app.UID, Generation: app.Generation}}
 	var uid types.UID
 	if live != nil {
 		uid, asked.version = live.UID, live.ResourceVersion
-		wanted := func() digest { return wantedDigest(deployment(app)) }
-		if c.memo.asDeclared(key, asked.declaration, remarkOn(live).digest, live.ResourceVersion, wanted) {
+		wanted := func() ssa.Digest { return ssa.WantedDigest(workload.Deployment(app)) }
+		if c.memo.AsDeclared(key, asked.Declaration, remarkOn(live).digest, live.ResourceVersion, wanted) {
 			return nil
 		}
 	}
@@ -75,21 +77,21 @@ func (c *children) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp
 // applyService brings the Service to what is declared.
 func (c *children) applyService(ctx context.Context, app *v1alpha1.ExposedApp) *refusal {
 	live, problem := getToApply(ctx, c.client, app, kindService, &corev1.Service{})
-	if problem != nil || suspended(app) {
+	if problem != nil || workload.Suspended(app) {
 		return problem
 	}
 	nodePort, problem := c.claims.portToAskFor(ctx, app, live)
 	if problem != nil {
 		return problem
 	}
-	key := childKey{app: client.ObjectKeyFromObject(app), kind: kindService}
-	asked := question{declaration: declaration{app: app.UID, generation: app.Generation}, nodePort: nodePort}
+	key := ssa.ChildKey{App: client.ObjectKeyFromObject(app), Kind: kindService}
+	asked := question{Declaration: ssa.Declaration{App: app.UID, Generation: app.Generation}, nodePort: nodePort}
 	var uid types.UID
 	if live != nil {
 		uid, asked.version = live.UID, live.ResourceVersion
-		wanted := func() digest { return wantedDigest(service(app, 0)) }
-		if nodePort == heldPort(live) &&
-			c.memo.asDeclared(key, asked.declaration, remarkOn(live).digest, live.ResourceVersion, wanted) {
+		wanted := func() ssa.Digest { return ssa.WantedDigest(workload.Service(app, 0)) }
+		if nodePort == workload.HeldPort(live) &&
+			c.memo.AsDeclared(key, asked.Declaration, remarkOn(live).digest, live.ResourceVersion, wanted) {
 			return nil
 		}
 	}
@@ -101,7 +103,7 @@ func (c *children) applyService(ctx context.Context, app *v1alpha1.ExposedApp) *
 
 // ask brings a child to what is declared, unless the API server decided against that. apply
 // returns the version that the child has then.
-func (c *children) ask(key childKey, asked question, apply func() (version *string, _ *refusal)) *refusal {
+func (c *children) ask(key ssa.ChildKey, asked question, apply func() (version *string, _ *refusal)) *refusal {
 	if problem := c.decisions.on(key, asked, c.clock.Now()); problem != nil {
 		return problem
 	}
@@ -109,22 +111,22 @@ func (c *children) ask(key childKey, asked question, apply func() (version *stri
 	if problem := c.decisions.note(key, asked, problem, c.clock.Now()); problem != nil {
 		return problem
 	}
-	c.memo.applied(key, asked.declaration, version)
+	c.memo.Applied(key, asked.Declaration, version)
 	return nil
 }
 
 // forget forgets the children of an app that is gone.
 func (c *children) forget(app types.NamespacedName) {
 	for _, kind := range []string{kindDeployment, kindService} {
-		c.memo.forget(childKey{app: app, kind: kind})
-		c.decisions.forget(childKey{app: app, kind: kind})
+		c.memo.Forget(ssa.ChildKey{App: app, Kind: kind})
+		c.decisions.forget(ssa.ChildKey{App: app, Kind: kind})
 	}
 }
 
 func (c *children) deployment(
 	app *v1alpha1.ExposedApp,
 ) *child[*appsv1ac.DeploymentApplyConfiguration, *appsv1.Deployment] {
-	wanted := func() *appsv1ac.DeploymentApplyConfiguration { return deployment(app) }
+	wanted := func() *appsv1ac.DeploymentApplyConfiguration { return workload.Deployment(app) }
 	return &child[*appsv1ac.DeploymentApplyConfiguration, *appsv1.Deployment]{
 		client:     c.client,
 		direct:     c.direct,
@@ -134,10 +136,10 @@ func (c *children) deployment(
 		wanted:     wanted,
 		fresh:      wanted,
 		inTheWay: func(live *appsv1.Deployment) *fieldpath.Set {
-			return deploymentInTheWay(live, app, ownFields(live))
+			return workload.DeploymentConflicts(live, app, ssa.OwnFields(live))
 		},
 		bystander: func(fieldpath.Path) bool { return false },
-		lettingGo: func(live *appsv1.Deployment) metav1.DeletionPropagation { return lettingGoOf(live, app) },
+		lettingGo: func(live *appsv1.Deployment) metav1.DeletionPropagation { return workload.PodPropagation(live, app) },
 	}
 }
 
@@ -150,10 +152,10 @@ func (c *children) service(
 		apiVersion: corev1.SchemeGroupVersion.String(),
 		key:        client.ObjectKeyFromObject(app),
 		blank:      func() *corev1.Service { return &corev1.Service{} },
-		wanted:     func() *corev1ac.ServiceApplyConfiguration { return service(app, nodePort) },
-		fresh:      func() *corev1ac.ServiceApplyConfiguration { return service(app, 0) },
-		inTheWay:   func(live *corev1.Service) *fieldpath.Set { return serviceInTheWay(live, app, nodePort) },
-		bystander:  serviceBystander(app),
+		wanted:     func() *corev1ac.ServiceApplyConfiguration { return workload.Service(app, nodePort) },
+		fresh:      func() *corev1ac.ServiceApplyConfiguration { return workload.Service(app, 0) },
+		inTheWay:   func(live *corev1.Service) *fieldpath.Set { return workload.ServiceConflicts(live, app, nodePort) },
+		bystander:  workload.OthersServicePort(app),
 		lettingGo:  func(*corev1.Service) metav1.DeletionPropagation { return metav1.DeletePropagationBackground },
 	}
 }
@@ -164,7 +166,7 @@ func getToApply[T client.Object](
 	ctx context.Context, reader client.Reader, app *v1alpha1.ExposedApp, kind string, into T,
 ) (child T, _ *refusal) {
 	child, problem := get(ctx, reader, app, kind, into)
-	if problem == nil && !suspended(app) && into.GetDeletionTimestamp() != nil {
+	if problem == nil && !workload.Suspended(app) && into.GetDeletionTimestamp() != nil {
 		return child, inItsPlace(kind, app.Namespace, app.Name, "is being deleted")
 	}
 	return child, problem
@@ -184,7 +186,7 @@ func get[T client.Object](
 		return into, nil
 	case into.GetDeletionTimestamp() != nil:
 		return child, inItsPlace(kind, app.Namespace, app.Name, "is somebody else's and is being deleted")
-	case ofFormerApp(into, app):
+	case workload.OfFormerApp(into, app):
 		return child, inItsPlace(kind, app.Namespace, app.Name, "is of a former ExposedApp of this name, and about to be deleted")
 	default:
 		return child, nameConflict(kind, app.Namespace, app.Name)

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
 const (
@@ -112,7 +113,7 @@ func occupied(
 		refusal.message += ", which is being deleted: waiting for the port"
 	case end == moves:
 		refusal.message += ", which is about to move to another: waiting for the port"
-	case ours(holder) && now.Sub(conflictSince(app, now)) < conflictGrace:
+	case workload.Owned(holder) && now.Sub(conflictSince(app, now)) < conflictGrace:
 		refusal.message += ": " + wayOut
 	default:
 		refusal.message += ": " + wayOut
@@ -167,7 +168,7 @@ func (c *claims) follow(
 		}
 		line = append(line, next)
 		nodePort = ptr.Deref(next.Spec.NodePort, 0)
-		if nodePort == heldPort(live) {
+		if nodePort == workload.HeldPort(live) {
 			return line, returns
 		}
 		if holder = c.holderOf(next, nodePort); holder == nil {
@@ -181,7 +182,7 @@ func (c *claims) follow(
 // and nothing else keeps it from that.
 func (c *claims) mover(ctx context.Context, holder *corev1.Service, nodePort int32) *v1alpha1.ExposedApp {
 	app := c.ownerOf(ctx, holder)
-	if app == nil || suspended(app) || heldPort(holder) != nodePort {
+	if app == nil || workload.Suspended(app) || workload.HeldPort(holder) != nodePort {
 		return nil
 	}
 	wanted, now := ptr.Deref(app.Spec.NodePort, 0), c.clock.Now()
@@ -194,7 +195,7 @@ func (c *claims) mover(ctx context.Context, holder *corev1.Service, nodePort int
 // ownerOf returns the ExposedApp that controls a Service, nil for none.
 func (c *claims) ownerOf(ctx context.Context, service *corev1.Service) *v1alpha1.ExposedApp {
 	owner := metav1.GetControllerOf(service)
-	if owner == nil || !isExposedApp(owner) {
+	if owner == nil || !workload.IsExposedApp(owner) {
 		return nil
 	}
 	app := &v1alpha1.ExposedApp{}
@@ -212,7 +213,7 @@ func (c *claims) leaving(ctx context.Context, service *corev1.Service) bool {
 		return true
 	}
 	app := c.ownerOf(ctx, service)
-	return ours(service) && (app == nil || app.DeletionTimestamp != nil)
+	return workload.Owned(service) && (app == nil || app.DeletionTimestamp != nil)
 }
 
 // olderClaim returns a refusal where an older ExposedApp asks for the same node port, which
@@ -242,7 +243,7 @@ func (c *claims) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *refusal {
 // claiming tells whether an app that asks for a node port keeps it from younger ones. Who
 // could not have it anyhow does not.
 func claiming(app *v1alpha1.ExposedApp, now time.Time) bool {
-	return app.DeletionTimestamp == nil && !suspended(app) && now.Sub(refusedSince(app, now)) <= claimGrace
+	return app.DeletionTimestamp == nil && !workload.Suspended(app) && now.Sub(refusedSince(app, now)) <= claimGrace
 }
 
 // refusedSince returns since when an app cannot have its Service, for another reason than
@@ -272,7 +273,7 @@ func older(a, b *v1alpha1.ExposedApp) bool {
 func (c *claims) portToAskFor(
 	ctx context.Context, app *v1alpha1.ExposedApp, live *corev1.Service,
 ) (int32, *refusal) {
-	nodePort, held := wantedPort(app, live), heldPort(live)
+	nodePort, held := workload.WantedPort(app, live), workload.HeldPort(live)
 	if nodePort == held || nodePort == 0 {
 		return nodePort, nil
 	}
@@ -289,7 +290,7 @@ func (c *claims) portToAskFor(
 func (c *claims) holderOf(app *v1alpha1.ExposedApp, nodePort int32) *corev1.Service {
 	for _, object := range c.services.List() {
 		service, ok := object.(*corev1.Service)
-		if !ok || !slices.Contains(heldPorts(service), nodePort) {
+		if !ok || !slices.Contains(workload.HeldPorts(service), nodePort) {
 			continue
 		}
 		if service.Namespace != app.Namespace || service.Name != app.Name {
@@ -301,7 +302,7 @@ func (c *claims) holderOf(app *v1alpha1.ExposedApp, nodePort int32) *corev1.Serv
 
 func servicePorts(service *corev1.Service) []string {
 	var keys []string
-	for _, nodePort := range heldPorts(service) {
+	for _, nodePort := range workload.HeldPorts(service) {
 		keys = append(keys, strconv.Itoa(int(nodePort)))
 	}
 	return keys

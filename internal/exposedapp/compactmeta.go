@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/exposedapp/exposedapp/internal/ssa"
 )
 
 // remark is what is kept of the labels, annotations and managed fields of an object in
@@ -12,7 +14,7 @@ import (
 // generateName, which says nothing of an object that has a name. A map of one entry and a
 // managed field take ten times as much, and each app has three such objects.
 type remark struct {
-	digest digest
+	digest ssa.Digest
 	text   string
 }
 
@@ -34,7 +36,7 @@ func remarkOn(object metav1.Object) remark {
 	if !found {
 		return remark{}
 	}
-	return remark{digest: digest(binary.BigEndian.Uint64([]byte(note[:8]))), text: note[8:]}
+	return remark{digest: ssa.Digest(binary.BigEndian.Uint64([]byte(note[:8]))), text: note[8:]}
 }
 
 // trimmed tells whether a remark is kept on an object.

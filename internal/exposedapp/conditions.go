@@ -11,6 +11,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/trouble"
+	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
 // conditions returns every condition of an ExposedApp. One without a status is
@@ -55,7 +56,7 @@ func readyCondition(
 	switch {
 	case summary.Reachable >= needed:
 		return condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady,
-			fmt.Sprintf("%s of the expected nodes answer on node port %d", summary.Summary, heldPort(seen.service)))
+			fmt.Sprintf("%s of the expected nodes answer on node port %d", summary.Summary, workload.HeldPort(seen.service)))
 	case summary.Reachable+unknown >= needed:
 		return condition(v1alpha1.ConditionReady, metav1.ConditionUnknown, reachable.Reason, reachable.Message)
 	default:
@@ -73,7 +74,7 @@ func availableCondition(app *v1alpha1.ExposedApp, seen *observed) metav1.Conditi
 	switch {
 	case deployment == nil && seen.deploymentRefusal != nil:
 		return is(metav1.ConditionFalse, seen.deploymentRefusal.reason, seen.deploymentRefusal.message)
-	case deployment == nil && suspended(app):
+	case deployment == nil && workload.Suspended(app):
 		return is(metav1.ConditionFalse, v1alpha1.ReasonSuspended, "spec.suspend is true and there is no Deployment")
 	case deployment == nil:
 		return is(metav1.ConditionUnknown, v1alpha1.ReasonPending, "the Deployment is being made")
@@ -145,7 +146,7 @@ func portAllocatedCondition(app *v1alpha1.ExposedApp, seen *observed) metav1.Con
 	is := func(status metav1.ConditionStatus, reason, message string) metav1.Condition {
 		return condition(v1alpha1.ConditionPortAllocated, status, reason, message)
 	}
-	held := heldPort(seen.service)
+	held := workload.HeldPort(seen.service)
 	switch {
 	case held != 0 && held == ptr.Deref(app.Spec.NodePort, held):
 		return is(metav1.ConditionTrue, v1alpha1.ReasonAllocated, fmt.Sprintf("the Service holds node port %d", held))
@@ -155,7 +156,7 @@ func portAllocatedCondition(app *v1alpha1.ExposedApp, seen *observed) metav1.Con
 			message += fmt.Sprintf("; the Service still holds %d", held)
 		}
 		return is(metav1.ConditionFalse, seen.serviceRefusal.reason, message)
-	case suspended(app):
+	case workload.Suspended(app):
 		return is(metav1.ConditionFalse, v1alpha1.ReasonSuspended,
 			"spec.suspend is true and the Service does not hold the node port")
 	default:
@@ -168,7 +169,7 @@ func reachableCondition(seen *observed, allocated metav1.Condition) metav1.Condi
 	is := func(status metav1.ConditionStatus, reason, message string) metav1.Condition {
 		return condition(v1alpha1.ConditionReachable, status, reason, message)
 	}
-	held := heldPort(seen.service)
+	held := workload.HeldPort(seen.service)
 	if held == 0 {
 		return as(v1alpha1.ConditionReachable, allocated)
 	}
@@ -217,7 +218,7 @@ func reconcilingCondition(
 		return is(seen.deploymentRefusal.reason, seen.deploymentRefusal.message)
 	case seen.serviceRefusal != nil:
 		return is(seen.serviceRefusal.reason, seen.serviceRefusal.message)
-	case suspended(app):
+	case workload.Suspended(app):
 	case seen.deployment == nil || seen.service == nil:
 		return is(v1alpha1.ReasonPending, "the Deployment and the Service are being made")
 	case rollout.reason == v1alpha1.ReasonRolloutInProgress:

@@ -3,19 +3,21 @@ package exposedapp
 import (
 	"sync"
 	"time"
+
+	"github.com/exposedapp/exposedapp/internal/ssa"
 )
 
 // decisions remembers what the API server decided against, so that it is not asked the
 // same again whenever something is heard of an app.
 type decisions struct {
 	mu   sync.Mutex
-	made map[childKey]decision
+	made map[ssa.ChildKey]decision
 }
 
 // question is what the API server is asked: to bring a child of a version, or none, to
 // what is declared.
 type question struct {
-	declaration
+	ssa.Declaration
 	nodePort int32
 	version  string
 }
@@ -27,10 +29,10 @@ type decision struct {
 	until   time.Time
 }
 
-func newDecisions() *decisions { return &decisions{made: make(map[childKey]decision)} }
+func newDecisions() *decisions { return &decisions{made: make(map[ssa.ChildKey]decision)} }
 
 // on returns the refusal that still answers a question, nil where it has to be asked.
-func (d *decisions) on(of childKey, asked question, now time.Time) *refusal {
+func (d *decisions) on(of ssa.ChildKey, asked question, now time.Time) *refusal {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if made := d.made[of]; made.question == asked && now.Before(made.until) {
@@ -41,7 +43,7 @@ func (d *decisions) on(of childKey, asked question, now time.Time) *refusal {
 
 // note notes the API server's answer to a question, and returns it. One that may be
 // another at the next try is no decision.
-func (d *decisions) note(of childKey, asked question, answer *refusal, now time.Time) *refusal {
+func (d *decisions) note(of ssa.ChildKey, asked question, answer *refusal, now time.Time) *refusal {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if answer.pause() == 0 {
@@ -53,7 +55,7 @@ func (d *decisions) note(of childKey, asked question, answer *refusal, now time.
 }
 
 // forget forgets a child.
-func (d *decisions) forget(of childKey) {
+func (d *decisions) forget(of ssa.ChildKey) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.made, of)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/listwatch"
+	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
 // decodeApp reads an ExposedApp from its JSON, and trims it. One whose spec an older
@@ -23,7 +24,7 @@ func decodeApp(body []byte) runtime.Object {
 	}
 	trimApp(app)
 	if problem != "" {
-		markUnreadable(app, problem)
+		workload.MarkUnreadable(app, problem)
 	}
 	return app
 }

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/ssa"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -46,7 +47,7 @@ func TestReplicasManager(t *testing.T) {
 			g := NewWithT(t)
 			live := gen.RolledOut(5)
 			live.ManagedFields = test.entries
-			g.Expect(replicasManager(live, newFieldSets())).To(Equal(test.want))
+			g.Expect(replicasManager(live, ssa.NewFieldSets())).To(Equal(test.want))
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/compact"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
 // subject is what the rules of reachability need to know of an app.
@@ -26,12 +27,12 @@ func subject(app *v1alpha1.ExposedApp, seen *observed) reachability.App {
 	}
 	identity := reachability.Service{
 		UID:                   seen.service.UID,
-		NodePort:              heldPort(seen.service),
+		NodePort:              workload.HeldPort(seen.service),
 		ExternalTrafficPolicy: spec.ExternalTrafficPolicy,
 		Families:              strings.Join(families, ","),
 		Probe:                 remarkOn(seen.service).text,
 	}
-	if port := ownPort(seen.service); port != nil {
+	if port := workload.OwnPort(seen.service); port != nil {
 		identity.Port = port.Port
 		identity.TargetPort = port.TargetPort.String()
 	}

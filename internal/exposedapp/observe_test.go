@@ -14,6 +14,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/workload"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -194,7 +195,7 @@ func TestHeldPort(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, service := NewWithT(t), gen.ServiceHolding(0)
 			service.Spec.Ports = tc.ports
-			g.Expect(heldPort(service)).To(Equal(tc.want))
+			g.Expect(workload.HeldPort(service)).To(Equal(tc.want))
 			identity := subject(gen.ExposedApp("web"), &observed{service: service}).Service
 			g.Expect(identity.NodePort).To(Equal(tc.want))
 			if tc.want != 0 {
@@ -202,5 +203,5 @@ func TestHeldPort(t *testing.T) {
 			}
 		})
 	}
-	NewWithT(t).Expect(heldPort(nil)).To(BeZero())
+	NewWithT(t).Expect(workload.HeldPort(nil)).To(BeZero())
 }

@@ -33,6 +33,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
+	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
 // Reconciler reconciles ExposedApps.
@@ -114,7 +115,7 @@ func soonest(times ...time.Duration) time.Duration {
 
 // act brings the children to what is declared.
 func (r *Reconciler) act(ctx context.Context, app *v1alpha1.ExposedApp) *observed {
-	if problem := unreadable(app); problem != "" {
+	if problem := workload.Unreadable(app); problem != "" {
 		invalid := invalidApp(problem)
 		return &observed{deploymentRefusal: invalid, serviceRefusal: invalid}
 	}

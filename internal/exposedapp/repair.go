@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/exposedapp/exposedapp/internal/ssa"
 )
 
 // An apply sets the fields that are declared, and takes away those that the operator
@@ -96,7 +98,7 @@ func (c *child[W, L]) insist(ctx context.Context, live L, refusal error) (answer
 	case immutable(refusal):
 		return c.replace(ctx, live)
 	}
-	if err := c.takeOver(ctx, live, addedByOthers(live, c.bystander)); err != nil {
+	if err := c.takeOver(ctx, live, ssa.AddedByOthers(live, c.bystander)); err != nil {
 		return answer, err
 	}
 	answer, err := c.apply(ctx, live.GetUID())
@@ -139,7 +141,7 @@ func (c *child[W, L]) takeOver(ctx context.Context, live L, fields *fieldpath.Se
 	if !ok {
 		return fmt.Errorf("%T has no copy", live)
 	}
-	owners, err := ownedBy(live.GetManagedFields(), fields, c.apiVersion)
+	owners, err := ssa.TakeOver(live.GetManagedFields(), fields, c.apiVersion)
 	if err != nil {
 		return fmt.Errorf("read who owns what: %w", err)
 	}

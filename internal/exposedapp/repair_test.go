@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/workload"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -24,8 +25,8 @@ func TestBring(t *testing.T) {
 		objects := fake.NewClientBuilder().WithScheme(scheme.Scheme).WithReturnManagedFields().Build()
 		owner := client.WithFieldOwner(objects, v1alpha1.OperatorName)
 		c := &children{client: owner, direct: owner}
-		g.Expect(owner.Apply(t.Context(), service(app, 31000), client.ForceOwnership)).To(Succeed())
-		g.Expect(owner.Apply(t.Context(), deployment(app), client.ForceOwnership)).To(Succeed())
+		g.Expect(owner.Apply(t.Context(), workload.Service(app, 31000), client.ForceOwnership)).To(Succeed())
+		g.Expect(owner.Apply(t.Context(), workload.Deployment(app), client.ForceOwnership)).To(Succeed())
 		child.SetNamespace(app.Namespace)
 		child.SetName(app.Name)
 		g.Expect(objects.Patch(t.Context(), child, client.RawPatch(types.JSONPatchType, []byte(text)),
@@ -54,7 +55,7 @@ func TestBring(t *testing.T) {
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(c.direct.Get(t.Context(), client.ObjectKeyFromObject(app), live)).To(Succeed())
 		wanted := &appsv1.Deployment{}
-		text, err := json.Marshal(deployment(app))
+		text, err := json.Marshal(workload.Deployment(app))
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(json.Unmarshal(text, wanted)).To(Succeed())
 		g.Expect(live.Spec.Template.Spec.Containers).To(ConsistOf(

@@ -11,6 +11,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/trouble"
+	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
 // What the Deployment controller writes as the reason of its Progressing
@@ -67,7 +68,7 @@ func rolloutOf(deployment *appsv1.Deployment, wanted int32) rollout {
 // wantedPods returns how many pods there should be: as declared, or as they are left
 // while the operator is told not to touch them, or cannot read what is declared.
 func wantedPods(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) int32 {
-	if deployment != nil && (suspended(app) || unreadable(app) != "") {
+	if deployment != nil && (workload.Suspended(app) || workload.Unreadable(app) != "") {
 		return ptr.Deref(deployment.Spec.Replicas, 1)
 	}
 	return ptr.Deref(app.Spec.App.Replicas, 1)

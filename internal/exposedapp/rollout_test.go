@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/exposedapp/exposedapp/internal/workload"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -126,6 +127,6 @@ func TestWantedPods(t *testing.T) {
 	g.Expect(wantedPods(app, gen.RolledOut(1))).To(Equal(int32(1)), "as they are left")
 	g.Expect(wantedPods(app, nil)).To(Equal(int32(3)))
 	unread := gen.ExposedApp("web")
-	markUnreadable(unread, "spec.minReachable")
+	workload.MarkUnreadable(unread, "spec.minReachable")
 	g.Expect(wantedPods(unread, gen.RolledOut(5))).To(Equal(int32(5)), "nobody knows how many")
 }

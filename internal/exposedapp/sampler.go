@@ -15,6 +15,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/trouble"
+	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
 const (
@@ -151,7 +152,7 @@ func (l *looks) look(
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	var pods corev1.PodList
-	err := l.pods.List(ctx, &pods, client.InNamespace(app.Namespace), client.MatchingLabels(selector(app)),
+	err := l.pods.List(ctx, &pods, client.InNamespace(app.Namespace), client.MatchingLabels(workload.Selector(app)),
 		client.MatchingFieldsSelector{Selector: one.inPhase(deployment)}, client.Limit(podsPerLook), client.Continue(one.page))
 	l.mu.Lock()
 	defer l.mu.Unlock()

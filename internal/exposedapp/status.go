@@ -16,6 +16,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/truncate"
+	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
 // The bounds of the status, which keep an ExposedApp under 10 kB at any size of
@@ -33,8 +34,8 @@ func status(app *v1alpha1.ExposedApp, seen *observed, now metav1.Time) v1alpha1.
 	replicas := ptr.Deref(app.Spec.App.Replicas, 1)
 	next := v1alpha1.ExposedAppStatus{
 		ObservedGeneration: app.Generation,
-		NodePort:           cmp.Or(heldPort(seen.service), app.Status.NodePort),
-		Selector:           labels.SelectorFromSet(selector(app)).String(),
+		NodePort:           cmp.Or(workload.HeldPort(seen.service), app.Status.NodePort),
+		Selector:           labels.SelectorFromSet(workload.Selector(app)).String(),
 		Reachability:       summarize(seen.verdicts),
 		Conditions:         slices.Clone(app.Status.Conditions),
 	}

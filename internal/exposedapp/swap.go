@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
 // asideTries is how many node ports are tried for a Service that steps aside.
@@ -35,7 +36,7 @@ func (c *claims) rotate(
 ) (bool, error) {
 	c.rotating.Lock()
 	defer c.rotating.Unlock()
-	ring, err := c.seats(ctx, app, heldPort(live), line)
+	ring, err := c.seats(ctx, app, workload.HeldPort(live), line)
 	if ring == nil || err != nil {
 		return false, err
 	}
@@ -66,7 +67,7 @@ func (c *claims) seats(
 		if err := c.direct.Get(ctx, client.ObjectKeyFromObject(ring[i].app), ring[i].service); err != nil {
 			return nil, fmt.Errorf("read %s: %w", named("Service", ring[i].app), err)
 		}
-		if !metav1.IsControlledBy(ring[i].service, ring[i].app) || heldPort(ring[i].service) != ring[i].holds {
+		if !metav1.IsControlledBy(ring[i].service, ring[i].app) || workload.HeldPort(ring[i].service) != ring[i].holds {
 			return nil, nil
 		}
 		err := c.move(ctx, ring[i], ring[i].holds, client.DryRunAll)
@@ -90,7 +91,7 @@ func (c *claims) stepAside(ctx context.Context, from seat) error {
 		}
 		asking, lookupErr := c.asking(strconv.Itoa(int(aside)))
 		if lookupErr != nil || len(asking) > 0 || c.holderOf(from.app, aside) != nil ||
-			slices.Contains(heldPorts(from.service), aside) {
+			slices.Contains(workload.HeldPorts(from.service), aside) {
 			continue
 		}
 		err = c.move(ctx, from, aside)
@@ -103,7 +104,7 @@ func (c *claims) stepAside(ctx context.Context, from seat) error {
 
 // move applies a Service with a node port.
 func (c *claims) move(ctx context.Context, from seat, nodePort int32, options ...client.ApplyOption) error {
-	wanted := service(from.app, nodePort).WithUID(from.service.UID)
+	wanted := workload.Service(from.app, nodePort).WithUID(from.service.UID)
 	writer := client.Writer(c.client)
 	if len(options) > 0 {
 		writer = c.direct

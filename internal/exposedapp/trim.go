@@ -11,12 +11,14 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/compact"
 	"github.com/exposedapp/exposedapp/internal/protocol"
+	"github.com/exposedapp/exposedapp/internal/ssa"
+	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
 // trim returns the function that makes what is cached of what the API server sent. It
 // changes objects in place, and nothing in one that it was given before: informers do that.
 func trim() toolscache.TransformFunc {
-	fields := newFieldSets()
+	fields := ssa.NewFieldSets()
 	return func(object any) (any, error) {
 		switch object := object.(type) {
 		case *appsv1.Deployment:
@@ -49,16 +51,16 @@ func trimApp(app *v1alpha1.ExposedApp) {
 
 // trimDeployment keeps what tells a foreign Deployment apart. Of our own it keeps how
 // many pods there are, what the operator applied as a digest, and who else set replicas.
-func trimDeployment(deployment *appsv1.Deployment, fields fieldSets) {
+func trimDeployment(deployment *appsv1.Deployment, fields ssa.FieldSets) {
 	if trimmed(deployment) {
 		return
 	}
-	remark{digest: ownedDigest(deployment, fields, ""), text: replicasManager(deployment, fields)}.keep(deployment)
+	remark{digest: ssa.OwnedDigest(deployment, fields, ""), text: replicasManager(deployment, fields)}.keep(deployment)
 	compact.Texts(&deployment.Namespace)
 	trimOwners(deployment)
 	spec, status := deployment.Spec, deployment.Status
 	deployment.Spec, deployment.Status = appsv1.DeploymentSpec{}, appsv1.DeploymentStatus{}
-	if !ours(deployment) {
+	if !workload.Owned(deployment) {
 		return
 	}
 	deployment.Spec.Replicas, deployment.Spec.Paused = spec.Replicas, spec.Paused
@@ -86,17 +88,17 @@ func trimDeployment(deployment *appsv1.Deployment, fields fieldSets) {
 
 // trimService keeps the node ports of a Service. Of our own it keeps all by which it is
 // told from another on the same port, and what the operator applied as a digest.
-func trimService(service *corev1.Service, fields fieldSets) {
+func trimService(service *corev1.Service, fields ssa.FieldSets) {
 	if trimmed(service) {
 		return
 	}
 	// A node port may have been picked, and is compared by itself.
-	remark{digest: ownedDigest(service, fields, "nodePort"), text: probeOf(service)}.keep(service)
+	remark{digest: ssa.OwnedDigest(service, fields, "nodePort"), text: probeOf(service)}.keep(service)
 	compact.Texts(&service.Namespace)
 	trimOwners(service)
 	spec := service.Spec
 	service.Spec, service.Status = corev1.ServiceSpec{HealthCheckNodePort: spec.HealthCheckNodePort}, corev1.ServiceStatus{}
-	if ours(service) {
+	if workload.Owned(service) {
 		service.Spec.ExternalTrafficPolicy, service.Spec.IPFamilies = spec.ExternalTrafficPolicy, compact.Slice(spec.IPFamilies)
 		service.Spec.Ports = compact.Slice(spec.Ports)
 		compact.Texts(&service.Spec)
@@ -113,7 +115,7 @@ func trimService(service *corev1.Service, fields fieldSets) {
 // none of our own tells more than there is to tell.
 func probeOf(service *corev1.Service) string {
 	text := service.Annotations[v1alpha1.ProbeAnnotation]
-	if !ours(service) || len(text) > protocol.MaxProbe {
+	if !workload.Owned(service) || len(text) > protocol.MaxProbe {
 		return ""
 	}
 	return text

@@ -13,6 +13,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/statuspatch"
+	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
 // statusWriter writes the statuses of ExposedApps, when they differ and their time has come.
@@ -56,7 +57,7 @@ func (w *statusWriter) write(
 // cannot be decoded where the spec cannot: then its metadata is asked for.
 func (w *statusWriter) patch(ctx context.Context, app *v1alpha1.ExposedApp, patch client.Patch) error {
 	meta := metav1.ObjectMeta{Namespace: app.Namespace, Name: app.Name}
-	if unreadable(app) == "" {
+	if workload.Unreadable(app) == "" {
 		return w.client.Status().Patch(ctx, &v1alpha1.ExposedApp{ObjectMeta: meta}, patch)
 	}
 	answer := &metav1.PartialObjectMetadata{ObjectMeta: meta}

@@ -1,4 +1,4 @@
-package exposedapp
+package workload
 
 import (
 	"testing"
@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/ssa"
 	"github.com/exposedapp/exposedapp/test/applied"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
@@ -44,7 +45,7 @@ func TestServiceInTheWay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			live := &corev1.Service{Spec: corev1.ServiceSpec{Ports: tc.ports}}
-			found := serviceInTheWay(live, gen.ExposedApp("web"), 31000)
+			found := ServiceConflicts(live, gen.ExposedApp("web"), 31000)
 			NewWithT(t).Expect(texts(found)).To(ConsistOf(tc.want))
 		})
 	}
@@ -118,19 +119,19 @@ func TestDeploymentInTheWay(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			live := convert[appsv1.Deployment](deployment(app))
+			live := convert[appsv1.Deployment](Deployment(app))
 			live.Spec.Template.Spec.Containers = append(live.Spec.Template.Spec.Containers, corev1.Container{Name: "sidecar"})
 			tc.change(&live.Spec.Template.Spec.Containers[0])
-			NewWithT(t).Expect(texts(deploymentInTheWay(live, app, ownFields(live)))).To(ConsistOf(tc.want))
+			NewWithT(t).Expect(texts(DeploymentConflicts(live, app, ssa.OwnFields(live)))).To(ConsistOf(tc.want))
 		})
 	}
 	t.Run("what is left of a probe that is no longer declared", func(t *testing.T) {
-		g, live := NewWithT(t), convert[appsv1.Deployment](deployment(app))
+		g, live := NewWithT(t), convert[appsv1.Deployment](Deployment(app))
 		live.Spec.Template.Spec.Containers[0].ReadinessProbe = probe
-		g.Expect(texts(deploymentInTheWay(live, app, ownFields(live)))).To(BeEmpty(), "others may add one")
+		g.Expect(texts(DeploymentConflicts(live, app, ssa.OwnFields(live)))).To(BeEmpty(), "others may add one")
 		g.Expect(applied.ReadInto(g, applied.Tree(g, live), fieldpath.NewSet(fieldpath.MakePathOrDie("spec", "template", "spec", "containers",
 			fieldpath.KeyByFields("name", "app"), "readinessProbe", "httpGet", "path")), live)).To(Succeed())
-		g.Expect(texts(deploymentInTheWay(live, app, ownFields(live)))).To(ConsistOf(prefix + `.readinessProbe`))
+		g.Expect(texts(DeploymentConflicts(live, app, ssa.OwnFields(live)))).To(ConsistOf(prefix + `.readinessProbe`))
 	})
 }
 
@@ -138,9 +139,9 @@ func TestDeploymentInTheWay(t *testing.T) {
 func TestLettingGoOf(t *testing.T) {
 	g, app, live := NewWithT(t), gen.ExposedApp("web"), &appsv1.Deployment{}
 	live.Spec.Template.Labels = map[string]string{v1alpha1.NameLabel: "web", "more": "1"}
-	g.Expect(lettingGoOf(live, app)).To(Equal(metav1.DeletePropagationOrphan))
+	g.Expect(PodPropagation(live, app)).To(Equal(metav1.DeletePropagationOrphan))
 	live.Spec.Template.Labels = map[string]string{"app": "web"}
-	g.Expect(lettingGoOf(live, app)).To(Equal(metav1.DeletePropagationBackground))
+	g.Expect(PodPropagation(live, app)).To(Equal(metav1.DeletePropagationBackground))
 }
 
 func texts(fields *fieldpath.Set) []string {

@@ -1,4 +1,9 @@
-package exposedapp
+// Package workload renders what an ExposedApp declares: its Deployment and its Service, as
+// apply configurations. It also reads from live children what belongs to the app, and says
+// what of them cannot stay beside what is declared.
+//
+// It is pure: no call, no clock, no error.
+package workload
 
 import (
 	"encoding/json"
@@ -23,8 +28,8 @@ const (
 	messageEnv = "PODINFO_UI_MESSAGE"
 )
 
-// deployment renders the Deployment of an ExposedApp.
-func deployment(app *v1alpha1.ExposedApp) *appsv1ac.DeploymentApplyConfiguration {
+// Deployment renders the Deployment of an ExposedApp.
+func Deployment(app *v1alpha1.ExposedApp) *appsv1ac.DeploymentApplyConfiguration {
 	pod := corev1ac.PodSpec().WithContainers(container(&app.Spec.App))
 	for _, secret := range app.Spec.App.ImagePullSecrets {
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(secret.Name))
@@ -42,7 +47,7 @@ func deployment(app *v1alpha1.ExposedApp) *appsv1ac.DeploymentApplyConfiguration
 		WithOwnerReferences(owner(app)).
 		WithSpec(appsv1ac.DeploymentSpec().
 			WithReplicas(ptr.Deref(app.Spec.App.Replicas, 1)).
-			WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(app))).
+			WithSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(app))).
 			WithTemplate(corev1ac.PodTemplateSpec().WithLabels(labels).WithSpec(pod)))
 }
 
@@ -125,9 +130,9 @@ func escalates(set *corev1.SecurityContext) bool {
 		set.Capabilities != nil && slices.Contains(set.Capabilities.Add, "CAP_SYS_ADMIN")
 }
 
-// service renders the Service of an ExposedApp. A nodePort of 0 leaves the
+// Service renders the Service of an ExposedApp. A nodePort of 0 leaves the
 // choice to Kubernetes.
-func service(app *v1alpha1.ExposedApp, nodePort int32) *corev1ac.ServiceApplyConfiguration {
+func Service(app *v1alpha1.ExposedApp, nodePort int32) *corev1ac.ServiceApplyConfiguration {
 	port := corev1ac.ServicePort().
 		WithName(portName).
 		WithProtocol(corev1.ProtocolTCP).
@@ -142,7 +147,7 @@ func service(app *v1alpha1.ExposedApp, nodePort int32) *corev1ac.ServiceApplyCon
 		WithOwnerReferences(owner(app)).
 		WithSpec(corev1ac.ServiceSpec().
 			WithType(corev1.ServiceTypeNodePort).
-			WithSelector(selector(app)).
+			WithSelector(Selector(app)).
 			WithPorts(port).
 			WithExternalTrafficPolicy(app.Spec.Service.ExternalTrafficPolicy).
 			WithIPFamilyPolicy(app.Spec.Service.IPFamilyPolicy))
@@ -168,7 +173,7 @@ func childLabels(app *v1alpha1.ExposedApp) map[string]string {
 	}
 }
 
-func selector(app *v1alpha1.ExposedApp) map[string]string {
+func Selector(app *v1alpha1.ExposedApp) map[string]string {
 	return map[string]string{v1alpha1.NameLabel: app.Name}
 }
 

@@ -1,4 +1,4 @@
-package exposedapp
+package workload
 
 import (
 	"testing"
@@ -30,7 +30,7 @@ func TestOfFormerApp(t *testing.T) {
 		"not under its control": {func(o *metav1.OwnerReference) { o.Controller = nil }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			NewWithT(t).Expect(ofFormerApp(owned(tc.change), app)).To(Equal(tc.want))
+			NewWithT(t).Expect(OfFormerApp(owned(tc.change), app)).To(Equal(tc.want))
 		})
 	}
 }

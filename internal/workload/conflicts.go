@@ -1,4 +1,4 @@
-package exposedapp
+package workload
 
 import (
 	"slices"
@@ -13,9 +13,9 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// serviceInTheWay returns the ports of a live Service that cannot be there beside the
+// ServiceConflicts returns the ports of a live Service that cannot be there beside the
 // app's own: those of its name, and of its node port. Others are left alone.
-func serviceInTheWay(live *corev1.Service, app *v1alpha1.ExposedApp, nodePort int32) *fieldpath.Set {
+func ServiceConflicts(live *corev1.Service, app *v1alpha1.ExposedApp, nodePort int32) *fieldpath.Set {
 	found := fieldpath.NewSet()
 	for _, port := range live.Spec.Ports {
 		protocol := protocolOf(port.Protocol)
@@ -28,8 +28,8 @@ func serviceInTheWay(live *corev1.Service, app *v1alpha1.ExposedApp, nodePort in
 	return found
 }
 
-// serviceBystander tells whether a field of a Service is of a port that others added.
-func serviceBystander(app *v1alpha1.ExposedApp) func(fieldpath.Path) bool {
+// OthersServicePort tells whether a field of a Service is of a port that others added.
+func OthersServicePort(app *v1alpha1.ExposedApp) func(fieldpath.Path) bool {
 	own := fieldpath.MakePathOrDie("spec", "ports", servicePortKey(app.Spec.Service.Port, corev1.ProtocolTCP))
 	return func(path fieldpath.Path) bool {
 		return len(path) > 2 && path[:2].Equals(own[:2]) && !path[:3].Equals(own)
@@ -40,9 +40,9 @@ func servicePortKey(port int32, protocol corev1.Protocol) any {
 	return fieldpath.KeyByFields("port", int64(port), "protocol", string(protocol))
 }
 
-// deploymentInTheWay returns what of a live Deployment cannot be there beside what is
+// DeploymentConflicts returns what of a live Deployment cannot be there beside what is
 // declared. owned are the fields that the operator applied.
-func deploymentInTheWay(live *appsv1.Deployment, app *v1alpha1.ExposedApp, owned *fieldpath.Set) *fieldpath.Set {
+func DeploymentConflicts(live *appsv1.Deployment, app *v1alpha1.ExposedApp, owned *fieldpath.Set) *fieldpath.Set {
 	found := fieldpath.NewSet()
 	containers := fieldpath.MakePathOrDie("spec", "template", "spec", "containers")
 	for i := range live.Spec.Template.Spec.Containers {
@@ -50,7 +50,7 @@ func deploymentInTheWay(live *appsv1.Deployment, app *v1alpha1.ExposedApp, owned
 		path := under(containers, fieldpath.KeyByFields("name", there.Name))
 		switch {
 		case there.Name == containerName:
-			containerInTheWay(found, path, there, app, owned)
+			containerConflicts(found, path, there, app, owned)
 		case slices.ContainsFunc(there.Ports, func(port corev1.ContainerPort) bool {
 			return port.ContainerPort == app.Spec.App.ContainerPort && protocolOf(port.Protocol) == corev1.ProtocolTCP
 		}):
@@ -61,9 +61,9 @@ func deploymentInTheWay(live *appsv1.Deployment, app *v1alpha1.ExposedApp, owned
 	return found
 }
 
-// containerInTheWay adds what of a live container cannot be there beside what is declared
+// containerConflicts adds what of a live container cannot be there beside what is declared
 // of it.
-func containerInTheWay(
+func containerConflicts(
 	found *fieldpath.Set, path fieldpath.Path, there *corev1.Container, app *v1alpha1.ExposedApp, owned *fieldpath.Set,
 ) {
 	for _, port := range there.Ports {
@@ -79,19 +79,19 @@ func containerInTheWay(
 		addOthers(found, under(path, "env", fieldpath.KeyByFields("name", name)), itemsByName(live["env"])[name], variable)
 	}
 	for _, probe := range []string{"livenessProbe", "readinessProbe", "startupProbe"} {
-		probeInTheWay(found, under(path, probe), mapIn(live, probe), mapIn(wanted, probe), owned)
+		probeConflicts(found, under(path, probe), mapIn(live, probe), mapIn(wanted, probe), owned)
 	}
 	for _, profile := range []string{"seccompProfile", "appArmorProfile"} {
 		if declared := mapIn(mapIn(wanted, "securityContext"), profile); declared != nil {
 			addOthers(found, under(path, "securityContext", profile), mapIn(mapIn(live, "securityContext"), profile), declared)
 		}
 	}
-	resourcesInTheWay(found, under(path, "resources"), &there.Resources, app.Spec.App.Resources)
+	resourceConflicts(found, under(path, "resources"), &there.Resources, app.Spec.App.Resources)
 }
 
-// probeInTheWay adds the other ways of a probe. What is left of one that is no longer
+// probeConflicts adds the other ways of a probe. What is left of one that is no longer
 // declared is none.
-func probeInTheWay(found *fieldpath.Set, path fieldpath.Path, live, wanted map[string]any, owned *fieldpath.Set) {
+func probeConflicts(found *fieldpath.Set, path fieldpath.Path, live, wanted map[string]any, owned *fieldpath.Set) {
 	switch {
 	case live == nil:
 	case wanted != nil:
@@ -105,9 +105,9 @@ func probeInTheWay(found *fieldpath.Set, path fieldpath.Path, live, wanted map[s
 	}
 }
 
-// resourcesInTheWay adds the limits that others set below what is declared to be
+// resourceConflicts adds the limits that others set below what is declared to be
 // requested, and the requests beyond the declared limits.
-func resourcesInTheWay(found *fieldpath.Set, path fieldpath.Path, live, wanted *corev1.ResourceRequirements) {
+func resourceConflicts(found *fieldpath.Set, path fieldpath.Path, live, wanted *corev1.ResourceRequirements) {
 	if wanted == nil {
 		return
 	}
@@ -125,10 +125,10 @@ func resourcesInTheWay(found *fieldpath.Set, path fieldpath.Path, live, wanted *
 	}
 }
 
-// lettingGoOf is what becomes of the pods of a Deployment that is replaced. Those that the
+// PodPropagation is what becomes of the pods of a Deployment that is replaced. Those that the
 // next one selects go on to serve until it has others; nobody would ever end the rest.
-func lettingGoOf(live *appsv1.Deployment, app *v1alpha1.ExposedApp) metav1.DeletionPropagation {
-	if labels.SelectorFromSet(selector(app)).Matches(labels.Set(live.Spec.Template.Labels)) {
+func PodPropagation(live *appsv1.Deployment, app *v1alpha1.ExposedApp) metav1.DeletionPropagation {
+	if labels.SelectorFromSet(Selector(app)).Matches(labels.Set(live.Spec.Template.Labels)) {
 		return metav1.DeletePropagationOrphan
 	}
 	return metav1.DeletePropagationBackground

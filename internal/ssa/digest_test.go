@@ -1,4 +1,4 @@
-package exposedapp
+package ssa
 
 import (
 	"maps"
@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/workload"
 	"github.com/exposedapp/exposedapp/test/applied"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
@@ -69,15 +70,15 @@ func TestDigest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			wanted, live := deployment(ownedApps()[1]), &appsv1.Deployment{}
+			wanted, live := workload.Deployment(ownedApps()[1]), &appsv1.Deployment{}
 			g.Expect(applied.ReadInto(g, applied.Tree(g, wanted), applied.Fields(g, applied.Tree(g, wanted)), live)).To(Succeed())
 			tc.change(live)
-			g.Expect(wantedDigest(wanted)).NotTo(BeZero())
-			same := Equal(wantedDigest(wanted))
+			g.Expect(WantedDigest(wanted)).NotTo(BeZero())
+			same := Equal(WantedDigest(wanted))
 			if !tc.want {
 				same = Not(same)
 			}
-			g.Expect(ownedDigest(live, newFieldSets(), "")).To(same)
+			g.Expect(OwnedDigest(live, NewFieldSets(), "")).To(same)
 		})
 	}
 }
@@ -86,15 +87,15 @@ func TestDigest(t *testing.T) {
 // Objects and the fields that are owned of them are changed at random.
 func TestDigestKeepsToExtraction(t *testing.T) {
 	g := NewWithT(t)
-	chance, read := rand.New(rand.NewPCG(1, 2)), newFieldSets()
+	chance, read := rand.New(rand.NewPCG(1, 2)), NewFieldSets()
 	said, extracted := map[bool]int{}, map[bool]int{}
 	for range 3000 {
 		app := ownedApps()[chance.IntN(2)]
 		if chance.IntN(2) == 0 {
-			compareOnce(g, chance, read, deployment(app), &appsv1.Deployment{}, appsv1ac.ExtractDeployment,
+			compareOnce(g, chance, read, workload.Deployment(app), &appsv1.Deployment{}, appsv1ac.ExtractDeployment,
 				func(*appsv1ac.DeploymentApplyConfiguration) {}, "", said, extracted)
 		} else {
-			compareOnce(g, chance, read, service(app, 31000), &corev1.Service{}, corev1ac.ExtractService,
+			compareOnce(g, chance, read, workload.Service(app, 31000), &corev1.Service{}, corev1ac.ExtractService,
 				withoutNodePorts, "nodePort", said, extracted)
 		}
 	}
@@ -104,7 +105,7 @@ func TestDigestKeepsToExtraction(t *testing.T) {
 }
 
 func compareOnce[L client.Object, W any](
-	g *WithT, chance *rand.Rand, read fieldSets,
+	g *WithT, chance *rand.Rand, read FieldSets,
 	wanted W, live L, extract func(L, string) (W, error), apart func(W), leftOut string, said, extracted map[bool]int,
 ) {
 	content := applied.Tree(g, wanted)
@@ -131,7 +132,7 @@ func compareOnce[L client.Object, W any](
 	}
 	apart(wanted)
 	same := err == nil && equality.Semantic.DeepEqual(found, wanted)
-	equal := ownedDigest(live, read, leftOut) == wantedDigest(wanted)
+	equal := OwnedDigest(live, read, leftOut) == WantedDigest(wanted)
 	g.Expect(equal && !same).To(BeFalse(), "%v, owned %v", content, fields)
 	said[equal]++
 	extracted[same]++

@@ -1,4 +1,7 @@
-package exposedapp
+// Package ssa tells by managed fields what the operator applied of an object, and whether
+// that is still what it wants. Digests of both are compared, so that an object is not
+// applied again while nothing differs, and need not be cached whole.
+package ssa
 
 import (
 	"encoding/binary"
@@ -12,20 +15,20 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/value"
 )
 
-// digest stands for fields and their values: those that the operator owns of an
+// Digest stands for fields and their values: those that the operator owns of an
 // object, or those that it wants it to have. Where the two are equal, the object is as
 // declared, whatever others have added. 0 stands for what cannot be told.
-type digest uint64
+type Digest uint64
 
-// ownedDigest stands for what the operator applied of an object, as it is there now.
+// OwnedDigest stands for what the operator applied of an object, as it is there now.
 // What others write in a field of the operator, they take away from it. Fields named leftOut
 // do not count, wherever they are.
-func ownedDigest(live metav1.Object, fields fieldSets, leftOut string) digest {
+func OwnedDigest(live metav1.Object, fields FieldSets, leftOut string) Digest {
 	for _, entry := range live.GetManagedFields() {
-		if !ownEntry(entry) || entry.FieldsV1 == nil {
+		if !OwnEntry(entry) || entry.FieldsV1 == nil {
 			continue
 		}
-		owned, err := fields.read(entry.FieldsV1)
+		owned, err := fields.Read(entry.FieldsV1)
 		if err != nil {
 			return 0
 		}
@@ -38,8 +41,8 @@ func ownedDigest(live metav1.Object, fields fieldSets, leftOut string) digest {
 	return 0
 }
 
-// wantedDigest stands for an apply configuration.
-func wantedDigest(wanted any) digest {
+// WantedDigest stands for an apply configuration.
+func WantedDigest(wanted any) Digest {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(wanted)
 	if err != nil {
 		return 0
@@ -54,13 +57,13 @@ func wantedDigest(wanted any) digest {
 	return digestOf(value.NewValueInterface(content), nil, "")
 }
 
-func digestOf(content value.Value, owned *fieldpath.Set, leftOut string) digest {
+func digestOf(content value.Value, owned *fieldpath.Set, leftOut string) Digest {
 	d := digester{hash: fnv.New64a(), room: value.NewFreelistAllocator(), known: true, leftOut: leftOut}
 	d.write(content, owned)
 	if !d.known {
 		return 0
 	}
-	return digest(d.hash.Sum64() | 1)
+	return Digest(d.hash.Sum64() | 1)
 }
 
 // digester reads a tree of values, of which all or some are owned.

@@ -1,4 +1,4 @@
-package exposedapp
+package ssa
 
 import (
 	"slices"
@@ -12,9 +12,9 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// ownedBy returns who owns what of an object once the operator owns some fields, and it
+// TakeOver returns who owns what of an object once the operator owns some fields, and it
 // alone.
-func ownedBy(
+func TakeOver(
 	owners []metav1.ManagedFieldsEntry, fields *fieldpath.Set, apiVersion string,
 ) ([]metav1.ManagedFieldsEntry, error) {
 	now := metav1.NewTime(time.Now())
@@ -28,7 +28,7 @@ func ownedBy(
 		switch {
 		case err != nil:
 			return nil, err
-		case ownEntry(entry):
+		case OwnEntry(entry):
 			own, ownFields = entry, owned.Union(fields)
 			continue
 		}
@@ -45,13 +45,13 @@ func ownedBy(
 	return append(kept, own), err
 }
 
-// addedByOthers returns the fields of an object's spec that others own, but for those of
+// AddedByOthers returns the fields of an object's spec that others own, but for those of
 // bystanders.
-func addedByOthers(live metav1.Object, bystander func(fieldpath.Path) bool) *fieldpath.Set {
+func AddedByOthers(live metav1.Object, bystander func(fieldpath.Path) bool) *fieldpath.Set {
 	added := fieldpath.NewSet()
 	for _, entry := range live.GetManagedFields() {
 		owned, err := fieldsOf(entry)
-		if err != nil || ownEntry(entry) {
+		if err != nil || OwnEntry(entry) {
 			continue
 		}
 		for path := range owned.All() {
@@ -63,10 +63,10 @@ func addedByOthers(live metav1.Object, bystander func(fieldpath.Path) bool) *fie
 	return added
 }
 
-// ownFields returns the fields of an object that the operator applied.
-func ownFields(live metav1.Object) *fieldpath.Set {
+// OwnFields returns the fields of an object that the operator applied.
+func OwnFields(live metav1.Object) *fieldpath.Set {
 	entries := live.GetManagedFields()
-	if i := slices.IndexFunc(entries, ownEntry); i >= 0 {
+	if i := slices.IndexFunc(entries, OwnEntry); i >= 0 {
 		if owned, err := fieldsOf(entries[i]); err == nil {
 			return owned
 		}
@@ -90,14 +90,14 @@ func written(fields *fieldpath.Set) (*metav1.FieldsV1, error) {
 	return metav1.NewFieldsV1(string(text)), nil
 }
 
-// fieldSets are sets of fields by how they are written. The operator owns the same fields
+// FieldSets are sets of fields by how they are written. The operator owns the same fields
 // of most objects of a kind, and to read them allocates as much as the rest of a digest.
-type fieldSets struct{ known *lru.Cache }
+type FieldSets struct{ known *lru.Cache }
 
-func newFieldSets() fieldSets { return fieldSets{lru.New(32)} }
+func NewFieldSets() FieldSets { return FieldSets{lru.New(32)} }
 
-// read returns a set of fields, which nobody may change.
-func (s fieldSets) read(written *metav1.FieldsV1) (*fieldpath.Set, error) {
+// Read returns a set of fields, which nobody may change.
+func (s FieldSets) Read(written *metav1.FieldsV1) (*fieldpath.Set, error) {
 	key := string(written.GetRawBytes())
 	if known, found := s.known.Get(key); found {
 		if fields, ok := known.(*fieldpath.Set); ok {
@@ -112,8 +112,8 @@ func (s fieldSets) read(written *metav1.FieldsV1) (*fieldpath.Set, error) {
 	return fields, nil
 }
 
-// ownEntry tells whether fields are those that the operator applied.
-func ownEntry(entry metav1.ManagedFieldsEntry) bool {
+// OwnEntry tells whether fields are those that the operator applied.
+func OwnEntry(entry metav1.ManagedFieldsEntry) bool {
 	return entry.Manager == v1alpha1.OperatorName && entry.Operation == metav1.ManagedFieldsOperationApply &&
 		entry.Subresource == ""
 }

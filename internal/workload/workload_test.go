@@ -1,4 +1,4 @@
-package exposedapp
+package workload
 
 import (
 	"path/filepath"
@@ -31,7 +31,7 @@ func TestWorkload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			app := gen.ExposedApp("web", append(test.options, gen.WithIdentity("9f3c", 1), annotated)...)
-			deployment, service := deployment(app), service(app, wantedPort(app, test.live))
+			deployment, service := Deployment(app), Service(app, WantedPort(app, test.live))
 
 			wanted := map[string]string{"app": "web", "app.kubernetes.io/managed-by": "exposedapp"}
 			g.Expect(deployment.Labels).To(Equal(wanted), "the app's own labels are not copied")

@@ -1,4 +1,4 @@
-package exposedapp
+package ssa
 
 import (
 	"testing"
@@ -24,7 +24,7 @@ func TestOwnedBy(t *testing.T) {
 		entry("kubectl-edit", metav1.ManagedFieldsOperationUpdate,
 			`{"f:spec":{"f:ports":{"k:{\"port\":8080,\"protocol\":\"TCP\"}":{"f:name":{}}}}}`),
 	}
-	after, err := ownedBy(before, fieldpath.NewSet(item), "v1")
+	after, err := TakeOver(before, fieldpath.NewSet(item), "v1")
 	g.Expect(err).NotTo(HaveOccurred())
 	fields := map[string][]string{}
 	for _, entry := range after {
@@ -36,7 +36,7 @@ func TestOwnedBy(t *testing.T) {
 	g.Expect(fields["kubectl-patch"]).To(ConsistOf(`.spec.ports[port=9797,protocol="TCP"]`))
 	g.Expect(fields[v1alpha1.OperatorName]).To(ConsistOf(".spec.type", item.String()))
 
-	after, err = ownedBy(before[2:], fieldpath.NewSet(item), "v1")
+	after, err = TakeOver(before[2:], fieldpath.NewSet(item), "v1")
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(after).To(ConsistOf(SatisfyAll(HaveField("Manager", v1alpha1.OperatorName),
 		HaveField("Operation", metav1.ManagedFieldsOperationApply), HaveField("APIVersion", "v1"))))

@@ -1,4 +1,4 @@
-package exposedapp
+package workload
 
 import (
 	"testing"
@@ -32,15 +32,15 @@ func TestWantedPort(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			NewWithT(t).Expect(wantedPort(gen.ExposedApp("web", test.options...), test.live)).To(Equal(test.want))
+			NewWithT(t).Expect(WantedPort(gen.ExposedApp("web", test.options...), test.live)).To(Equal(test.want))
 		})
 	}
 }
 
 func TestHeldPorts(t *testing.T) {
 	g := NewWithT(t)
-	g.Expect(heldPorts(&corev1.Service{})).To(BeEmpty())
-	g.Expect(heldPorts(&corev1.Service{Spec: corev1.ServiceSpec{
+	g.Expect(HeldPorts(&corev1.Service{})).To(BeEmpty())
+	g.Expect(HeldPorts(&corev1.Service{Spec: corev1.ServiceSpec{
 		Ports:               []corev1.ServicePort{{NodePort: 30001}, {Port: 80}, {NodePort: 30002}},
 		HealthCheckNodePort: 30003,
 	}})).To(Equal([]int32{30001, 30002, 30003}))

@@ -1,4 +1,4 @@
-package exposedapp
+package workload
 
 import (
 	"cmp"
@@ -9,15 +9,15 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// wantedPort returns the node port that an app is to have, 0 for any. What it was given
+// WantedPort returns the node port that an app is to have, 0 for any. What it was given
 // once it keeps for life, whatever others make of its Service.
-func wantedPort(app *v1alpha1.ExposedApp, live *corev1.Service) int32 {
-	return cmp.Or(ptr.Deref(app.Spec.NodePort, 0), app.Status.NodePort, heldPort(live))
+func WantedPort(app *v1alpha1.ExposedApp, live *corev1.Service) int32 {
+	return cmp.Or(ptr.Deref(app.Spec.NodePort, 0), app.Status.NodePort, HeldPort(live))
 }
 
-// ownPort returns the port of a Service that is its ExposedApp's, nil where there is
+// OwnPort returns the port of a Service that is its ExposedApp's, nil where there is
 // none. It has a name: others may put ports of theirs before it.
-func ownPort(service *corev1.Service) *corev1.ServicePort {
+func OwnPort(service *corev1.Service) *corev1.ServicePort {
 	if service == nil {
 		return nil
 	}
@@ -30,16 +30,16 @@ func ownPort(service *corev1.Service) *corev1.ServicePort {
 	return nil
 }
 
-// heldPort returns the node port of an ExposedApp's Service, 0 where it has none.
-func heldPort(service *corev1.Service) int32 {
-	if port := ownPort(service); port != nil {
+// HeldPort returns the node port of an ExposedApp's Service, 0 where it has none.
+func HeldPort(service *corev1.Service) int32 {
+	if port := OwnPort(service); port != nil {
 		return port.NodePort
 	}
 	return 0
 }
 
-// heldPorts returns every node port that a Service of any kind holds.
-func heldPorts(service *corev1.Service) []int32 {
+// HeldPorts returns every node port that a Service of any kind holds.
+func HeldPorts(service *corev1.Service) []int32 {
 	var ports []int32
 	for i := range service.Spec.Ports {
 		if nodePort := service.Spec.Ports[i].NodePort; nodePort != 0 {
