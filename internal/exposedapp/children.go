@@ -17,7 +17,9 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/ssa"
+	"github.com/exposedapp/exposedapp/internal/ssa/repair"
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
@@ -49,7 +51,7 @@ func newChildren(cached, direct client.Client, claims *claims, now clock.Passive
 }
 
 // applyDeployment brings the Deployment to what is declared.
-func (c *children) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp) *refusal {
+func (c *children) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp) *applyerror.Error {
 	live, problem := getToApply(ctx, c.client, app, kindDeployment, &appsv1.Deployment{})
 	if problem != nil || workload.Suspended(app) {
 		return problem
@@ -64,9 +66,9 @@ func (c *children) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp
 			return nil
 		}
 	}
-	if problem := c.ask(key, asked, func() (*string, *refusal) {
-		answer, err := c.deployment(app).bring(ctx, uid)
-		return answer.ResourceVersion, refused(kindDeployment, err)
+	if problem := c.ask(key, asked, func() (*string, *applyerror.Error) {
+		answer, err := c.deployment(app).Bring(ctx, uid)
+		return answer.ResourceVersion, applyerror.Of(kindDeployment, err)
 	}); problem != nil {
 		return problem
 	}
@@ -75,7 +77,7 @@ func (c *children) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp
 }
 
 // applyService brings the Service to what is declared.
-func (c *children) applyService(ctx context.Context, app *v1alpha1.ExposedApp) *refusal {
+func (c *children) applyService(ctx context.Context, app *v1alpha1.ExposedApp) *applyerror.Error {
 	live, problem := getToApply(ctx, c.client, app, kindService, &corev1.Service{})
 	if problem != nil || workload.Suspended(app) {
 		return problem
@@ -95,15 +97,15 @@ func (c *children) applyService(ctx context.Context, app *v1alpha1.ExposedApp) *
 			return nil
 		}
 	}
-	return c.ask(key, asked, func() (*string, *refusal) {
-		answer, err := c.service(app, nodePort).bring(ctx, uid)
-		return answer.ResourceVersion, refusedService(app, nodePort, err)
+	return c.ask(key, asked, func() (*string, *applyerror.Error) {
+		answer, err := c.service(app, nodePort).Bring(ctx, uid)
+		return answer.ResourceVersion, applyerror.OfService(app, nodePort, err)
 	})
 }
 
 // ask brings a child to what is declared, unless the API server decided against that. apply
 // returns the version that the child has then.
-func (c *children) ask(key ssa.ChildKey, asked question, apply func() (version *string, _ *refusal)) *refusal {
+func (c *children) ask(key ssa.ChildKey, asked question, apply func() (version *string, _ *applyerror.Error)) *applyerror.Error {
 	if problem := c.decisions.on(key, asked, c.clock.Now()); problem != nil {
 		return problem
 	}
@@ -125,38 +127,38 @@ func (c *children) forget(app types.NamespacedName) {
 
 func (c *children) deployment(
 	app *v1alpha1.ExposedApp,
-) *child[*appsv1ac.DeploymentApplyConfiguration, *appsv1.Deployment] {
+) *repair.Child[*appsv1ac.DeploymentApplyConfiguration, *appsv1.Deployment] {
 	wanted := func() *appsv1ac.DeploymentApplyConfiguration { return workload.Deployment(app) }
-	return &child[*appsv1ac.DeploymentApplyConfiguration, *appsv1.Deployment]{
-		client:     c.client,
-		direct:     c.direct,
-		apiVersion: appsv1.SchemeGroupVersion.String(),
-		key:        client.ObjectKeyFromObject(app),
-		blank:      func() *appsv1.Deployment { return &appsv1.Deployment{} },
-		wanted:     wanted,
-		fresh:      wanted,
-		inTheWay: func(live *appsv1.Deployment) *fieldpath.Set {
+	return &repair.Child[*appsv1ac.DeploymentApplyConfiguration, *appsv1.Deployment]{
+		Client:     c.client,
+		Direct:     c.direct,
+		APIVersion: appsv1.SchemeGroupVersion.String(),
+		Key:        client.ObjectKeyFromObject(app),
+		Blank:      func() *appsv1.Deployment { return &appsv1.Deployment{} },
+		Wanted:     wanted,
+		Fresh:      wanted,
+		Conflicts: func(live *appsv1.Deployment) *fieldpath.Set {
 			return workload.DeploymentConflicts(live, app, ssa.OwnFields(live))
 		},
-		bystander: func(fieldpath.Path) bool { return false },
-		lettingGo: func(live *appsv1.Deployment) metav1.DeletionPropagation { return workload.PodPropagation(live, app) },
+		Tolerated:   func(fieldpath.Path) bool { return false },
+		Propagation: func(live *appsv1.Deployment) metav1.DeletionPropagation { return workload.PodPropagation(live, app) },
 	}
 }
 
 func (c *children) service(
 	app *v1alpha1.ExposedApp, nodePort int32,
-) *child[*corev1ac.ServiceApplyConfiguration, *corev1.Service] {
-	return &child[*corev1ac.ServiceApplyConfiguration, *corev1.Service]{
-		client:     c.client,
-		direct:     c.direct,
-		apiVersion: corev1.SchemeGroupVersion.String(),
-		key:        client.ObjectKeyFromObject(app),
-		blank:      func() *corev1.Service { return &corev1.Service{} },
-		wanted:     func() *corev1ac.ServiceApplyConfiguration { return workload.Service(app, nodePort) },
-		fresh:      func() *corev1ac.ServiceApplyConfiguration { return workload.Service(app, 0) },
-		inTheWay:   func(live *corev1.Service) *fieldpath.Set { return workload.ServiceConflicts(live, app, nodePort) },
-		bystander:  workload.OthersServicePort(app),
-		lettingGo:  func(*corev1.Service) metav1.DeletionPropagation { return metav1.DeletePropagationBackground },
+) *repair.Child[*corev1ac.ServiceApplyConfiguration, *corev1.Service] {
+	return &repair.Child[*corev1ac.ServiceApplyConfiguration, *corev1.Service]{
+		Client:      c.client,
+		Direct:      c.direct,
+		APIVersion:  corev1.SchemeGroupVersion.String(),
+		Key:         client.ObjectKeyFromObject(app),
+		Blank:       func() *corev1.Service { return &corev1.Service{} },
+		Wanted:      func() *corev1ac.ServiceApplyConfiguration { return workload.Service(app, nodePort) },
+		Fresh:       func() *corev1ac.ServiceApplyConfiguration { return workload.Service(app, 0) },
+		Conflicts:   func(live *corev1.Service) *fieldpath.Set { return workload.ServiceConflicts(live, app, nodePort) },
+		Tolerated:   workload.OthersServicePort(app),
+		Propagation: func(*corev1.Service) metav1.DeletionPropagation { return metav1.DeletePropagationBackground },
 	}
 }
 
@@ -164,10 +166,10 @@ func (c *children) service(
 // as well for one that is being deleted.
 func getToApply[T client.Object](
 	ctx context.Context, reader client.Reader, app *v1alpha1.ExposedApp, kind string, into T,
-) (child T, _ *refusal) {
+) (child T, _ *applyerror.Error) {
 	child, problem := get(ctx, reader, app, kind, into)
 	if problem == nil && !workload.Suspended(app) && into.GetDeletionTimestamp() != nil {
-		return child, inItsPlace(kind, app.Namespace, app.Name, "is being deleted")
+		return child, applyerror.NameOccupied(kind, app.Namespace, app.Name, "is being deleted")
 	}
 	return child, problem
 }
@@ -176,19 +178,19 @@ func getToApply[T client.Object](
 // and a refusal for one that is somebody else's.
 func get[T client.Object](
 	ctx context.Context, reader client.Reader, app *v1alpha1.ExposedApp, kind string, into T,
-) (child T, _ *refusal) {
+) (child T, _ *applyerror.Error) {
 	switch err := reader.Get(ctx, client.ObjectKeyFromObject(app), into); {
 	case apierrors.IsNotFound(err):
 		return child, nil
 	case err != nil:
-		return child, refused(kind, fmt.Errorf("read it from the cache: %w", err))
+		return child, applyerror.Of(kind, fmt.Errorf("read it from the cache: %w", err))
 	case metav1.IsControlledBy(into, app):
 		return into, nil
 	case into.GetDeletionTimestamp() != nil:
-		return child, inItsPlace(kind, app.Namespace, app.Name, "is somebody else's and is being deleted")
+		return child, applyerror.NameOccupied(kind, app.Namespace, app.Name, "is somebody else's and is being deleted")
 	case workload.OfFormerApp(into, app):
-		return child, inItsPlace(kind, app.Namespace, app.Name, "is of a former ExposedApp of this name, and about to be deleted")
+		return child, applyerror.NameOccupied(kind, app.Namespace, app.Name, "is of a former ExposedApp of this name, and about to be deleted")
 	default:
-		return child, nameConflict(kind, app.Namespace, app.Name)
+		return child, applyerror.NameConflict(kind, app.Namespace, app.Name)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
@@ -75,7 +76,7 @@ func newClaims(
 // No request is made: most that are in conflict stay so for long.
 func (c *claims) unavailable(
 	ctx context.Context, app *v1alpha1.ExposedApp, live *corev1.Service, nodePort int32,
-) *refusal {
+) *applyerror.Error {
 	holder := c.holderOf(app, nodePort)
 	if holder == nil {
 		return c.olderClaim(app, nodePort)
@@ -85,10 +86,10 @@ func (c *claims) unavailable(
 		switch changed, err := c.rotate(ctx, app, live, line); {
 		case err != nil:
 			// It may be another app's.
-			return &refusal{
-				reason:  v1alpha1.ReasonPortConflict,
-				message: fmt.Sprintf("%d is held by %s, and to change ports failed, trying again: %v", nodePort, named("Service", holder), err),
-				retry:   fmt.Errorf("change node ports: %w", err),
+			return &applyerror.Error{
+				Reason:  v1alpha1.ReasonPortConflict,
+				Message: fmt.Sprintf("%d is held by %s, and to change ports failed, trying again: %v", nodePort, named("Service", holder), err),
+				Cause:   fmt.Errorf("change node ports: %w", err),
 			}
 		case changed:
 			return nil
@@ -102,22 +103,22 @@ func (c *claims) unavailable(
 // itself is not for a human.
 func occupied(
 	app *v1alpha1.ExposedApp, holder *corev1.Service, nodePort int32, end lineEnd, now time.Time,
-) *refusal {
-	refusal := &refusal{
-		reason:  v1alpha1.ReasonPortConflict,
-		message: fmt.Sprintf("%d is held by %s", nodePort, named("Service", holder)),
-		again:   lookAgain,
+) *applyerror.Error {
+	refusal := &applyerror.Error{
+		Reason:     v1alpha1.ReasonPortConflict,
+		Message:    fmt.Sprintf("%d is held by %s", nodePort, named("Service", holder)),
+		RetryAfter: applyerror.LookAgain,
 	}
 	switch {
 	case end == leaves:
-		refusal.message += ", which is being deleted: waiting for the port"
+		refusal.Message += ", which is being deleted: waiting for the port"
 	case end == moves:
-		refusal.message += ", which is about to move to another: waiting for the port"
+		refusal.Message += ", which is about to move to another: waiting for the port"
 	case workload.Owned(holder) && now.Sub(conflictSince(app, now)) < conflictGrace:
-		refusal.message += ": " + wayOut
+		refusal.Message += ": " + applyerror.PortAdvice
 	default:
-		refusal.message += ": " + wayOut
-		refusal.stalled, refusal.again = true, 0
+		refusal.Message += ": " + applyerror.PortAdvice
+		refusal.Stalled, refusal.RetryAfter = true, 0
 	}
 	return refusal
 }
@@ -218,10 +219,10 @@ func (c *claims) leaving(ctx context.Context, service *corev1.Service) bool {
 
 // olderClaim returns a refusal where an older ExposedApp asks for the same node port, which
 // nobody holds: the oldest of all is about to have it.
-func (c *claims) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *refusal {
+func (c *claims) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *applyerror.Error {
 	rivals, err := c.asking(strconv.Itoa(int(nodePort)))
 	if err != nil {
-		return refused("Service", fmt.Errorf("who asks for node port %d: %w", nodePort, err))
+		return applyerror.Of("Service", fmt.Errorf("who asks for node port %d: %w", nodePort, err))
 	}
 	first, now := app, c.clock.Now()
 	for _, rival := range rivals {
@@ -232,11 +233,11 @@ func (c *claims) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *refusal {
 	if first.UID == app.UID {
 		return nil
 	}
-	return &refusal{
-		reason: v1alpha1.ReasonPortConflict,
-		message: fmt.Sprintf("%d is claimed by %s, which is older: waiting until that has it, or is found to have no use for it",
+	return &applyerror.Error{
+		Reason: v1alpha1.ReasonPortConflict,
+		Message: fmt.Sprintf("%d is claimed by %s, which is older: waiting until that has it, or is found to have no use for it",
 			nodePort, named("ExposedApp", first)),
-		again: lookAgain,
+		RetryAfter: applyerror.LookAgain,
 	}
 }
 
@@ -272,13 +273,13 @@ func older(a, b *v1alpha1.ExposedApp) bool {
 // portToAskFor returns the node port to ask for, 0 for any, or why none can be had now.
 func (c *claims) portToAskFor(
 	ctx context.Context, app *v1alpha1.ExposedApp, live *corev1.Service,
-) (int32, *refusal) {
+) (int32, *applyerror.Error) {
 	nodePort, held := workload.WantedPort(app, live), workload.HeldPort(live)
 	if nodePort == held || nodePort == 0 {
 		return nodePort, nil
 	}
 	refusal := c.unavailable(ctx, app, live, nodePort)
-	if refusal.isStalled() && app.Spec.NodePort == nil {
+	if refusal.IsStalled() && app.Spec.NodePort == nil {
 		// The app was given this one once and lost it for good. Nobody asked for it by name.
 		return held, nil
 	}

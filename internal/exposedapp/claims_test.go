@@ -12,6 +12,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -41,21 +42,21 @@ func TestOccupied(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			got := occupied(gen.ExposedApp("web", tc.options...), tc.holder, 31000, tc.end, gen.At(10).Time)
-			g.Expect(got.reason).To(Equal("PortConflict"))
-			g.Expect(got.message).To(SatisfyAll(HavePrefix("31000 is held by Service shop/cart"), ContainSubstring(tc.says)))
-			g.Expect(got.isStalled()).To(Equal(tc.stalled))
+			g.Expect(got.Reason).To(Equal("PortConflict"))
+			g.Expect(got.Message).To(SatisfyAll(HavePrefix("31000 is held by Service shop/cart"), ContainSubstring(tc.says)))
+			g.Expect(got.IsStalled()).To(Equal(tc.stalled))
 			pauses := BeNumerically(">", 0)
 			if tc.stalled {
 				pauses = BeZero()
 			}
-			g.Expect(got.pause()).To(pauses, "what passes is looked at again")
+			g.Expect(got.Pause()).To(pauses, "what passes is looked at again")
 		})
 	}
 }
 
 // A claim counts while it could be served.
 func TestClaiming(t *testing.T) {
-	refusedFor := func(refusal *refusal, minutes int) gen.Option {
+	refusedFor := func(refusal *applyerror.Error, minutes int) gen.Option {
 		return func(app *v1alpha1.ExposedApp) {
 			app.Status = status(app, &observed{serviceRefusal: refusal}, metav1.NewTime(gen.At(60).Add(-time.Duration(minutes)*time.Minute)))
 		}
@@ -63,7 +64,7 @@ func TestClaiming(t *testing.T) {
 	created := func(minutes int) gen.Option {
 		return func(app *v1alpha1.ExposedApp) { app.CreationTimestamp = gen.At(60 - minutes) }
 	}
-	foreign := nameConflict("Service", "default", "web")
+	foreign := applyerror.NameConflict("Service", "default", "web")
 	for name, tc := range map[string]struct {
 		options []gen.Option
 		want    bool
@@ -73,7 +74,7 @@ func TestClaiming(t *testing.T) {
 		"one that waits for this port":    {[]gen.Option{created(50), refusedFor(taken(31000), 50)}, true},
 		"one that has just been refused":  {[]gen.Option{created(50), refusedFor(foreign, 0)}, true},
 		"one that was for a while":        {[]gen.Option{created(50), refusedFor(foreign, 2)}, false},
-		"one that waits for a former one": {[]gen.Option{created(50), refusedFor(inItsPlace("Service", "a", "b", "goes"), 2)}, false},
+		"one that waits for a former one": {[]gen.Option{created(50), refusedFor(applyerror.NameOccupied("Service", "a", "b", "goes"), 2)}, false},
 		"one that is suspended":           {[]gen.Option{created(0), gen.WithSuspend}, false},
 		"one that moves from another port": {[]gen.Option{created(50), func(app *v1alpha1.ExposedApp) {
 			app.Status = status(app, healthy(), gen.At(10))
@@ -112,29 +113,29 @@ func TestOlderClaim(t *testing.T) {
 		app.Status = status(app, &observed{serviceRefusal: taken(30001)}, gen.At(i))
 		apps = append(apps, app)
 	}
-	claim := func(app *v1alpha1.ExposedApp) *refusal {
+	claim := func(app *v1alpha1.ExposedApp) *applyerror.Error {
 		return (&claims{asking: asking(apps...), clock: now}).olderClaim(app, 30001)
 	}
 	g.Expect(claim(apps[0])).To(BeNil())
 	for _, app := range apps[1:] {
 		for range 10 {
-			g.Expect(claim(app).message).To(HavePrefix("30001 is claimed by ExposedApp default/c, "))
-			g.Expect(claim(app).isStalled()).To(BeFalse(), "it will pass")
-			g.Expect(claim(app).pause()).NotTo(BeZero())
+			g.Expect(claim(app).Message).To(HavePrefix("30001 is claimed by ExposedApp default/c, "))
+			g.Expect(claim(app).IsStalled()).To(BeFalse(), "it will pass")
+			g.Expect(claim(app).Pause()).NotTo(BeZero())
 		}
 	}
 	for _, out := range []func(*v1alpha1.ExposedApp){
 		func(app *v1alpha1.ExposedApp) { app.Spec.Suspend = new(true) },
 		func(app *v1alpha1.ExposedApp) { app.DeletionTimestamp = new(metav1.Now()) },
 		func(app *v1alpha1.ExposedApp) {
-			app.Status = status(app, &observed{serviceRefusal: nameConflict("Service", "default", "c")}, gen.At(8))
+			app.Status = status(app, &observed{serviceRefusal: applyerror.NameConflict("Service", "default", "c")}, gen.At(8))
 		},
 	} {
 		rest := slices.Clone(apps)
 		rest[0] = apps[0].DeepCopy()
 		out(rest[0])
 		found := (&claims{asking: asking(rest...), clock: now}).olderClaim(apps[2], 30001)
-		g.Expect(found.message).To(HavePrefix("30001 is claimed by ExposedApp default/a, "))
+		g.Expect(found.Message).To(HavePrefix("30001 is claimed by ExposedApp default/a, "))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/trouble"
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
@@ -39,7 +40,7 @@ func readyCondition(
 	app *v1alpha1.ExposedApp, seen *observed, available, allocated, reachable metav1.Condition,
 ) metav1.Condition {
 	if refusal := seen.holdback(app); refusal != nil {
-		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, refusal.reason, refusal.message)
+		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, refusal.Reason, refusal.Message)
 	}
 	if allocated.Status != metav1.ConditionTrue {
 		return as(v1alpha1.ConditionReady, allocated)
@@ -73,7 +74,7 @@ func availableCondition(app *v1alpha1.ExposedApp, seen *observed) metav1.Conditi
 	deployment := seen.deployment
 	switch {
 	case deployment == nil && seen.deploymentRefusal != nil:
-		return is(metav1.ConditionFalse, seen.deploymentRefusal.reason, seen.deploymentRefusal.message)
+		return is(metav1.ConditionFalse, seen.deploymentRefusal.Reason, seen.deploymentRefusal.Message)
 	case deployment == nil && workload.Suspended(app):
 		return is(metav1.ConditionFalse, v1alpha1.ReasonSuspended, "spec.suspend is true and there is no Deployment")
 	case deployment == nil:
@@ -151,11 +152,11 @@ func portAllocatedCondition(app *v1alpha1.ExposedApp, seen *observed) metav1.Con
 	case held != 0 && held == ptr.Deref(app.Spec.NodePort, held):
 		return is(metav1.ConditionTrue, v1alpha1.ReasonAllocated, fmt.Sprintf("the Service holds node port %d", held))
 	case seen.serviceRefusal != nil:
-		message := seen.serviceRefusal.message
+		message := seen.serviceRefusal.Message
 		if held != 0 {
 			message += fmt.Sprintf("; the Service still holds %d", held)
 		}
-		return is(metav1.ConditionFalse, seen.serviceRefusal.reason, message)
+		return is(metav1.ConditionFalse, seen.serviceRefusal.Reason, message)
 	case workload.Suspended(app):
 		return is(metav1.ConditionFalse, v1alpha1.ReasonSuspended,
 			"spec.suspend is true and the Service does not hold the node port")
@@ -215,9 +216,9 @@ func reconcilingCondition(
 	switch {
 	case stalled.Status == metav1.ConditionTrue:
 	case seen.deploymentRefusal != nil:
-		return is(seen.deploymentRefusal.reason, seen.deploymentRefusal.message)
+		return is(seen.deploymentRefusal.Reason, seen.deploymentRefusal.Message)
 	case seen.serviceRefusal != nil:
-		return is(seen.serviceRefusal.reason, seen.serviceRefusal.message)
+		return is(seen.serviceRefusal.Reason, seen.serviceRefusal.Message)
 	case workload.Suspended(app):
 	case seen.deployment == nil || seen.service == nil:
 		return is(v1alpha1.ReasonPending, "the Deployment and the Service are being made")
@@ -233,9 +234,9 @@ func reconcilingCondition(
 
 // stalledCondition is whether a human must edit something.
 func stalledCondition(seen *observed) metav1.Condition {
-	for _, refusal := range []*refusal{seen.deploymentRefusal, seen.serviceRefusal} {
-		if refusal.isStalled() {
-			return condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, refusal.reason, refusal.message)
+	for _, refusal := range []*applyerror.Error{seen.deploymentRefusal, seen.serviceRefusal} {
+		if refusal.IsStalled() {
+			return condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, refusal.Reason, refusal.Message)
 		}
 	}
 	return metav1.Condition{Type: v1alpha1.ConditionStalled}

@@ -6,6 +6,7 @@ import (
 
 	. "github.com/onsi/gomega"
 
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/test/gen"
 	"github.com/exposedapp/exposedapp/test/kstatus"
 )
@@ -16,13 +17,13 @@ func TestConditionsOfARefusal(t *testing.T) {
 		held   = "True Allocated"
 		answer = "True AllReachable"
 	)
-	taken := &refusal{reason: "PortConflict", message: "31001 is held by Service shop/web", stalled: true}
-	leaving := &refusal{reason: "PortConflict", message: "31000 is held by Service shop/web, which is being deleted"}
-	busy := refused("Deployment", errors.New("busy"))
+	taken := &applyerror.Error{Reason: "PortConflict", Message: "31001 is held by Service shop/web", Stalled: true}
+	leaving := &applyerror.Error{Reason: "PortConflict", Message: "31000 is held by Service shop/web, which is being deleted"}
+	busy := applyerror.Of("Deployment", errors.New("busy"))
 	runConditions(t, map[string]conditionsCase{
 		"the Deployment's name is taken": {
 			seen: healthy(func(seen *observed) {
-				seen.deployment, seen.deploymentRefusal = nil, nameConflict("Deployment", "shop", "web")
+				seen.deployment, seen.deploymentRefusal = nil, applyerror.NameConflict("Deployment", "shop", "web")
 			}),
 			ready: "False NameConflict", available: "False NameConflict", allocated: held, reachable: answer,
 			stalled: "NameConflict", kstatus: kstatus.Failed,
@@ -30,7 +31,7 @@ func TestConditionsOfARefusal(t *testing.T) {
 		},
 		"the Service's name is taken": {
 			seen: healthy(func(seen *observed) {
-				seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, nameConflict("Service", "shop", "web")
+				seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, applyerror.NameConflict("Service", "shop", "web")
 			}),
 			ready: "False NameConflict", available: up, allocated: "False NameConflict",
 			reachable: "False NameConflict", stalled: "NameConflict", kstatus: kstatus.Failed,
@@ -63,18 +64,18 @@ func TestConditionsOfARefusal(t *testing.T) {
 		},
 		"another revision of the app is invalid": {
 			seen: healthy(func(seen *observed) {
-				seen.deploymentRefusal = refused("Deployment", gen.InvalidField())
+				seen.deploymentRefusal = applyerror.Of("Deployment", gen.InvalidField())
 			}),
 			ready: "False InvalidApp", available: up, allocated: held, reachable: answer,
 			stalled: "InvalidApp", kstatus: kstatus.Failed,
 		},
 		"another form of the Service is invalid": {
-			seen:  healthy(func(seen *observed) { seen.serviceRefusal = refused("Service", gen.InvalidField()) }),
+			seen:  healthy(func(seen *observed) { seen.serviceRefusal = applyerror.Of("Service", gen.InvalidField()) }),
 			ready: "False InvalidApp", available: up, allocated: held, reachable: answer,
 			stalled: "InvalidApp", kstatus: kstatus.Failed,
 		},
 		"the API server is busy": {
-			seen:  &observed{deploymentRefusal: busy, serviceRefusal: refused("Service", errors.New("busy"))},
+			seen:  &observed{deploymentRefusal: busy, serviceRefusal: applyerror.Of("Service", errors.New("busy"))},
 			ready: "False ApplyFailed", available: "False ApplyFailed", allocated: "False ApplyFailed",
 			reachable: "False ApplyFailed", reconciling: "ApplyFailed", kstatus: kstatus.InProgress, unobserved: true,
 			messages: map[string]string{"Ready": "cannot apply the Deployment", "Reachable": "cannot apply the Service"},
@@ -85,7 +86,7 @@ func TestConditionsOfARefusal(t *testing.T) {
 			reconciling: "ApplyFailed", kstatus: kstatus.InProgress, unobserved: true,
 		},
 		"the API server is busy at the Service, and all was well": {
-			seen:  healthy(func(seen *observed) { seen.serviceRefusal = refused("Service", errors.New("busy")) }),
+			seen:  healthy(func(seen *observed) { seen.serviceRefusal = applyerror.Of("Service", errors.New("busy")) }),
 			ready: "False ApplyFailed", available: up, allocated: held, reachable: answer,
 			reconciling: "ApplyFailed", kstatus: kstatus.InProgress, unobserved: true,
 		},
@@ -99,7 +100,7 @@ func TestConditionsOfARefusal(t *testing.T) {
 
 // What is there stays as it is when the API server is busy later on.
 func TestConditionsOfATryThatFails(t *testing.T) {
-	busy := func(kind string) *refusal { return refused(kind, errors.New("busy")) }
+	busy := func(kind string) *applyerror.Error { return applyerror.Of(kind, errors.New("busy")) }
 	tests := map[string]struct {
 		seen  *observed
 		ready string

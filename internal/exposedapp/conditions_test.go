@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/test/gen"
 	"github.com/exposedapp/exposedapp/test/kstatus"
 )
@@ -218,7 +219,7 @@ func histories() []v1alpha1.ExposedAppStatus {
 	histories := []v1alpha1.ExposedAppStatus{{ObservedGeneration: -1}}
 	app := gen.ExposedApp("web", gen.WithIdentity("9f3c", 3))
 	for _, seen := range []*observed{
-		healthy(), {}, {serviceRefusal: &refusal{reason: "PortConflict", message: "taken", stalled: true}},
+		healthy(), {}, {serviceRefusal: &applyerror.Error{Reason: "PortConflict", Message: "taken", Stalled: true}},
 	} {
 		histories = append(histories, status(app, seen, gen.At(0)))
 	}

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/ssa"
 )
 
@@ -25,14 +26,14 @@ type question struct {
 // decision is what it decided, and until when that is not asked again.
 type decision struct {
 	question
-	refusal *refusal
+	refusal *applyerror.Error
 	until   time.Time
 }
 
 func newDecisions() *decisions { return &decisions{made: make(map[ssa.ChildKey]decision)} }
 
 // on returns the refusal that still answers a question, nil where it has to be asked.
-func (d *decisions) on(of ssa.ChildKey, asked question, now time.Time) *refusal {
+func (d *decisions) on(of ssa.ChildKey, asked question, now time.Time) *applyerror.Error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if made := d.made[of]; made.question == asked && now.Before(made.until) {
@@ -43,13 +44,13 @@ func (d *decisions) on(of ssa.ChildKey, asked question, now time.Time) *refusal 
 
 // note notes the API server's answer to a question, and returns it. One that may be
 // another at the next try is no decision.
-func (d *decisions) note(of ssa.ChildKey, asked question, answer *refusal, now time.Time) *refusal {
+func (d *decisions) note(of ssa.ChildKey, asked question, answer *applyerror.Error, now time.Time) *applyerror.Error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if answer.pause() == 0 {
+	if answer.Pause() == 0 {
 		delete(d.made, of)
 	} else {
-		d.made[of] = decision{question: asked, refusal: answer, until: now.Add(answer.again)}
+		d.made[of] = decision{question: asked, refusal: answer, until: now.Add(answer.RetryAfter)}
 	}
 	return answer
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -118,12 +119,14 @@ func storiesOfRefusals() map[string]statusStory {
 	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
 	overQuota := apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "web",
 		errors.New("exceeded quota: few, requested: services.nodeports=1, used: services.nodeports=1, limited: services.nodeports=1"))
-	busy := func(kind string) *refusal { return refused(kind, errors.New("etcdserver: request timed out")) }
+	busy := func(kind string) *applyerror.Error {
+		return applyerror.Of(kind, errors.New("etcdserver: request timed out"))
+	}
 
-	withoutService := func(refusal *refusal) *observed {
+	withoutService := func(refusal *applyerror.Error) *observed {
 		return healthy(func(seen *observed) { seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, refusal })
 	}
-	withoutDeployment := func(refusal *refusal) *observed {
+	withoutDeployment := func(refusal *applyerror.Error) *observed {
 		return healthy(func(seen *observed) { seen.deployment, seen.deploymentRefusal = nil, refusal })
 	}
 	return map[string]statusStory{
@@ -134,21 +137,21 @@ func storiesOfRefusals() map[string]statusStory {
 		},
 		"port-conflict-whose-holder-leaves": {
 			options: []gen.Option{gen.WithNodePort(31000)},
-			seen: withoutService(&refusal{
-				reason:  "PortConflict",
-				message: "31000 is held by Service shop/cart, which is being deleted: waiting for the port",
+			seen: withoutService(&applyerror.Error{
+				Reason:  "PortConflict",
+				Message: "31000 is held by Service shop/cart, which is being deleted: waiting for the port",
 			}),
 		},
 		"port-out-of-range": {
 			options: []gen.Option{gen.WithNodePort(40000)},
-			seen:    withoutService(refusedService(app, 40000, outOfRange)),
+			seen:    withoutService(applyerror.OfService(app, 40000, outOfRange)),
 		},
 		"port-conflict-whose-holder-moves": {
 			options: []gen.Option{gen.WithNodePort(31001)}, earlier: healthy(),
 			seen: healthy(func(seen *observed) {
-				seen.serviceRefusal = &refusal{
-					reason:  "PortConflict",
-					message: "31001 is held by Service shop/cart, which is about to move to another: waiting for the port",
+				seen.serviceRefusal = &applyerror.Error{
+					Reason:  "PortConflict",
+					Message: "31001 is held by Service shop/cart, which is about to move to another: waiting for the port",
 				}
 			}),
 		},
@@ -156,28 +159,28 @@ func storiesOfRefusals() map[string]statusStory {
 			options: []gen.Option{gen.WithNodePort(31001)}, earlier: healthy(),
 			seen: healthy(func(seen *observed) {
 				seen.serviceRefusal = taken(31001)
-				seen.serviceRefusal.stalled = false
+				seen.serviceRefusal.Stalled = false
 			}),
 		},
 		"children-of-a-former-app": {seen: &observed{
-			deploymentRefusal: inItsPlace("Deployment", "default", "web", "is of a former ExposedApp of this name, and about to be deleted"),
-			serviceRefusal:    inItsPlace("Service", "default", "web", "is being deleted"),
+			deploymentRefusal: applyerror.NameOccupied("Deployment", "default", "web", "is of a former ExposedApp of this name, and about to be deleted"),
+			serviceRefusal:    applyerror.NameOccupied("Service", "default", "web", "is being deleted"),
 		}},
 		"refused-by-a-quota": {
-			options: []gen.Option{gen.WithNodePort(31000)}, seen: withoutService(refused("Service", overQuota)),
+			options: []gen.Option{gen.WithNodePort(31000)}, seen: withoutService(applyerror.Of("Service", overQuota)),
 		},
 		"refused-for-what-others-changed": {seen: healthy(func(seen *observed) {
-			seen.deploymentRefusal = refused("Deployment", drifted(gen.InvalidService(field.Invalid(nodePort, 1, "no"))))
+			seen.deploymentRefusal = applyerror.Of("Deployment", applyerror.Drifted(gen.InvalidService(field.Invalid(nodePort, 1, "no"))))
 		})},
-		"name-conflict-of-the-deployment": {seen: withoutDeployment(nameConflict("Deployment", "default", "web"))},
-		"name-conflict-of-the-service":    {seen: withoutService(nameConflict("Service", "default", "web"))},
+		"name-conflict-of-the-deployment": {seen: withoutDeployment(applyerror.NameConflict("Deployment", "default", "web"))},
+		"name-conflict-of-the-service":    {seen: withoutService(applyerror.NameConflict("Service", "default", "web"))},
 		"invalid-app": {
-			seen: withoutDeployment(refused("Deployment", apierrors.NewInvalid(schema.GroupKind{Group: "apps", Kind: "Deployment"},
+			seen: withoutDeployment(applyerror.Of("Deployment", apierrors.NewInvalid(schema.GroupKind{Group: "apps", Kind: "Deployment"},
 				"web", field.ErrorList{field.Duplicate(field.NewPath("spec", "env"), "A")}))),
 		},
 		"invalid-app-and-an-older-one-serves": {
 			earlier: healthy(), seen: healthy(func(seen *observed) {
-				seen.serviceRefusal = refused("Service", gen.InvalidField())
+				seen.serviceRefusal = applyerror.Of("Service", gen.InvalidField())
 			}),
 		},
 		"apply-failed": {
@@ -194,11 +197,11 @@ func storiesOfRefusals() map[string]statusStory {
 			seen:    &observed{deploymentRefusal: busy("Deployment"), serviceRefusal: taken(31000)},
 		},
 		"apply-failed-in-a-namespace-that-goes": {
-			seen: &observed{deploymentRefusal: refused("Deployment", terminating), serviceRefusal: refused("Service", terminating)},
+			seen: &observed{deploymentRefusal: applyerror.Of("Deployment", terminating), serviceRefusal: applyerror.Of("Service", terminating)},
 		},
 		"port-conflict-in-a-namespace-that-goes": {
 			options: []gen.Option{gen.WithNodePort(31000)},
-			seen:    &observed{deploymentRefusal: refused("Deployment", terminating), serviceRefusal: taken(31000)},
+			seen:    &observed{deploymentRefusal: applyerror.Of("Deployment", terminating), serviceRefusal: taken(31000)},
 		},
 	}
 }

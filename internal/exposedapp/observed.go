@@ -5,6 +5,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 )
 
@@ -12,9 +13,9 @@ import (
 // somebody else's is nil; its refusal says why it is not as declared.
 type observed struct {
 	deployment        *appsv1.Deployment
-	deploymentRefusal *refusal
+	deploymentRefusal *applyerror.Error
 	service           *corev1.Service
-	serviceRefusal    *refusal
+	serviceRefusal    *applyerror.Error
 	endpoints         reachability.Endpoints
 	verdicts          []v1alpha1.NodeVerdict
 
@@ -25,12 +26,12 @@ type observed struct {
 
 // holdback returns the refusal by which what is declared is not there. A try
 // that failed does no harm to what an earlier one applied.
-func (o *observed) holdback(app *v1alpha1.ExposedApp) *refusal {
+func (o *observed) holdback(app *v1alpha1.ExposedApp) *applyerror.Error {
 	applied := app.Status.ObservedGeneration == app.Generation
-	if o.deploymentRefusal != nil && (o.deploymentRefusal.retry == nil || o.deployment == nil || !applied) {
+	if o.deploymentRefusal != nil && (o.deploymentRefusal.Cause == nil || o.deployment == nil || !applied) {
 		return o.deploymentRefusal
 	}
-	if o.serviceRefusal != nil && (o.serviceRefusal.retry == nil || o.service == nil || !applied) {
+	if o.serviceRefusal != nil && (o.serviceRefusal.Cause == nil || o.service == nil || !applied) {
 		return o.serviceRefusal
 	}
 	return nil
@@ -39,5 +40,5 @@ func (o *observed) holdback(app *v1alpha1.ExposedApp) *refusal {
 // applied tells whether both children are as declared, or never will be unless a
 // human edits something.
 func (o *observed) applied() bool {
-	return o.deploymentRefusal.err() == nil && o.serviceRefusal.err() == nil
+	return o.deploymentRefusal.Err() == nil && o.serviceRefusal.Err() == nil
 }

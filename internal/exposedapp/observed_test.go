@@ -6,6 +6,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -38,12 +39,12 @@ func judgedAs(verdicts ...v1alpha1.NodeVerdict) *observed {
 }
 
 // taken is a node port that another Service holds.
-func taken(nodePort int32) *refusal {
-	return &refusal{
-		reason: "PortConflict",
-		message: strconv.Itoa(int(nodePort)) + " is held by Service shop/cart: free it there, set spec.nodePort " +
+func taken(nodePort int32) *applyerror.Error {
+	return &applyerror.Error{
+		Reason: "PortConflict",
+		Message: strconv.Itoa(int(nodePort)) + " is held by Service shop/cart: free it there, set spec.nodePort " +
 			"to another port, or leave it out to have one picked",
-		stalled: true,
+		Stalled: true,
 	}
 }
 

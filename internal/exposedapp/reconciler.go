@@ -31,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 	"github.com/exposedapp/exposedapp/internal/workload"
@@ -79,13 +80,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 
 	seen := r.act(ctx, &app)
-	refused := errors.Join(seen.deploymentRefusal.err(), seen.serviceRefusal.err())
+	refused := errors.Join(seen.deploymentRefusal.Err(), seen.serviceRefusal.Err())
 	if err := r.observe(ctx, &app, seen); err != nil {
 		return reconcile.Result{}, errors.Join(refused, err)
 	}
 	now := r.Clock.Now()
 	again := soonest(r.inquire(ctx, &app, seen, now), r.retries.after(request.NamespacedName,
-		soonest(seen.deploymentRefusal.pause(), seen.serviceRefusal.pause()), now))
+		soonest(seen.deploymentRefusal.Pause(), seen.serviceRefusal.Pause()), now))
 	next, holds := r.judge(&app, seen, now)
 	written, pause, err := r.statuses.write(ctx, &app, next, now)
 	if written {
@@ -116,7 +117,7 @@ func soonest(times ...time.Duration) time.Duration {
 // act brings the children to what is declared.
 func (r *Reconciler) act(ctx context.Context, app *v1alpha1.ExposedApp) *observed {
 	if problem := workload.Unreadable(app); problem != "" {
-		invalid := invalidApp(problem)
+		invalid := applyerror.InvalidApp(problem)
 		return &observed{deploymentRefusal: invalid, serviceRefusal: invalid}
 	}
 	return &observed{
@@ -127,12 +128,12 @@ func (r *Reconciler) act(ctx context.Context, app *v1alpha1.ExposedApp) *observe
 
 // observe gathers what is there after the children were applied or refused.
 func (r *Reconciler) observe(ctx context.Context, app *v1alpha1.ExposedApp, seen *observed) error {
-	var problem *refusal
-	if seen.deployment, problem = get(ctx, r.Client, app, kindDeployment, &appsv1.Deployment{}); problem.err() != nil {
-		return problem.err()
+	var problem *applyerror.Error
+	if seen.deployment, problem = get(ctx, r.Client, app, kindDeployment, &appsv1.Deployment{}); problem.Err() != nil {
+		return problem.Err()
 	}
-	if seen.service, problem = get(ctx, r.Client, app, kindService, &corev1.Service{}); problem.err() != nil {
-		return problem.err()
+	if seen.service, problem = get(ctx, r.Client, app, kindService, &corev1.Service{}); problem.Err() != nil {
+		return problem.Err()
 	}
 	if seen.service == nil {
 		return nil

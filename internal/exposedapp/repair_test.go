@@ -38,7 +38,7 @@ func TestBring(t *testing.T) {
 		c := setUp(g, `[{"op":"add","path":"/metadata/uid","value":"1"},
 			{"op":"replace","path":"/spec/ports/0/port","value":8080},
 			{"op":"add","path":"/spec/ports/0","value":{"name":"metrics","port":9797,"protocol":"TCP"}}]`, live)
-		_, err := c.service(app, 31000).bring(t.Context(), live.UID)
+		_, err := c.service(app, 31000).Bring(t.Context(), live.UID)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(c.direct.Get(t.Context(), client.ObjectKeyFromObject(app), live)).To(Succeed())
 		g.Expect(live.Spec.Ports).To(ConsistOf(HaveField("Name", "metrics"), SatisfyAll(
@@ -51,7 +51,7 @@ func TestBring(t *testing.T) {
 			{"op":"replace","path":"/spec/template/spec/containers/0/env/0","value":{"name":"PODINFO_UI_MESSAGE","value":"hello"}},
 			{"op":"replace","path":"/spec/template/spec/containers/0/livenessProbe","value":{"exec":{"command":["true"]}}},
 			{"op":"add","path":"/spec/template/spec/containers/1","value":{"name":"side","image":"x"}}]`, live)
-		_, err := c.deployment(app).bring(t.Context(), live.UID)
+		_, err := c.deployment(app).Bring(t.Context(), live.UID)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(c.direct.Get(t.Context(), client.ObjectKeyFromObject(app), live)).To(Succeed())
 		wanted := &appsv1.Deployment{}

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
@@ -292,8 +293,8 @@ func TestStatusIsSmall(t *testing.T) {
 	g := NewWithT(t)
 	long := strings.Repeat("x", 2000)
 	seen := healthy(func(seen *observed) {
-		seen.deploymentRefusal = refused("Deployment", errors.New(long))
-		seen.serviceRefusal = &refusal{reason: "PortConflict", message: long, stalled: true}
+		seen.deploymentRefusal = applyerror.Of("Deployment", errors.New(long))
+		seen.serviceRefusal = &applyerror.Error{Reason: "PortConflict", Message: long, Stalled: true}
 		seen.verdicts = nil
 		for i := range 5000 {
 			verdict := gen.Unreachable(fmt.Sprintf("%04d", i) + long[:249])

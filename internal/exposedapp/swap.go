@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
@@ -71,7 +72,7 @@ func (c *claims) seats(
 			return nil, nil
 		}
 		err := c.move(ctx, ring[i], ring[i].holds, client.DryRunAll)
-		if ofContent(err) || apierrors.IsForbidden(err) {
+		if applyerror.RefusesContent(err) || apierrors.IsForbidden(err) {
 			return nil, nil
 		}
 		if err != nil {
@@ -95,7 +96,7 @@ func (c *claims) stepAside(ctx context.Context, from seat) error {
 			continue
 		}
 		err = c.move(ctx, from, aside)
-		if taken, outOfRange := portCause(err, aside); !taken && outOfRange == "" {
+		if taken, outOfRange := applyerror.PortCause(err, aside); !taken && outOfRange == "" {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package exposedapp
+package applyerror
 
 import (
 	"cmp"
@@ -37,25 +37,25 @@ func TestRefused(t *testing.T) {
 		for how, err := range map[string]error{"": test.err, ", wrapped": fmt.Errorf("apply: %w", test.err)} {
 			t.Run(name+how, func(t *testing.T) {
 				g := NewWithT(t)
-				got := refused("Service", err)
-				g.Expect(got.reason).To(Equal(test.reason))
-				g.Expect(got.message).To(SatisfyAll(ContainSubstring("the Service"), ContainSubstring(err.Error())))
-				g.Expect(got.isStalled()).To(Equal(test.stalled))
+				got := Of("Service", err)
+				g.Expect(got.Reason).To(Equal(test.reason))
+				g.Expect(got.Message).To(SatisfyAll(ContainSubstring("the Service"), ContainSubstring(err.Error())))
+				g.Expect(got.IsStalled()).To(Equal(test.stalled))
 				if test.stalled {
-					g.Expect(got.err()).NotTo(HaveOccurred(), "the operator sleeps until a human edits")
-					g.Expect(got.pause()).To(Equal(askSeldom), "or a webhook is gone")
+					g.Expect(got.Err()).NotTo(HaveOccurred(), "the operator sleeps until a human edits")
+					g.Expect(got.Pause()).To(Equal(askSeldom), "or a webhook is gone")
 				} else {
-					g.Expect(got.err()).To(MatchError(test.err))
+					g.Expect(got.Err()).To(MatchError(test.err))
 				}
 			})
 		}
 	}
 	t.Run("not at all", func(t *testing.T) {
 		g := NewWithT(t)
-		got := refused("Service", nil)
+		got := Of("Service", nil)
 		g.Expect(got).To(BeNil())
-		g.Expect(got.err()).NotTo(HaveOccurred())
-		g.Expect(got.isStalled()).To(BeFalse())
+		g.Expect(got.Err()).NotTo(HaveOccurred())
+		g.Expect(got.IsStalled()).To(BeFalse())
 	})
 }
 
@@ -76,13 +76,13 @@ func TestRefusedByTheCluster(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			got := refused("Service", err)
-			g.Expect(got.reason).To(Equal("ApplyFailed"))
-			g.Expect(got.message).To(SatisfyAll(ContainSubstring("the Service"), ContainSubstring(err.Error()),
+			got := Of("Service", err)
+			g.Expect(got.Reason).To(Equal("ApplyFailed"))
+			g.Expect(got.Message).To(SatisfyAll(ContainSubstring("the Service"), ContainSubstring(err.Error()),
 				Not(ContainSubstring("spec,"))))
-			g.Expect(got.isStalled()).To(BeFalse())
-			g.Expect(got.err()).NotTo(HaveOccurred(), "it would be tried ever later")
-			g.Expect(got.pause()).To(Equal(askAgain))
+			g.Expect(got.IsStalled()).To(BeFalse())
+			g.Expect(got.Err()).NotTo(HaveOccurred(), "it would be tried ever later")
+			g.Expect(got.Pause()).To(Equal(askAgain))
 		})
 	}
 }
@@ -93,19 +93,19 @@ func TestRefusedInTerminatingNamespace(t *testing.T) {
 	g := NewWithT(t)
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "web", errors.New("terminating"))
 	forbidden.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
-	got := refused("Service", forbidden)
-	g.Expect(got.reason).To(Equal("ApplyFailed"))
-	g.Expect(got.isStalled()).To(BeFalse())
-	g.Expect(got.err()).NotTo(HaveOccurred())
+	got := Of("Service", forbidden)
+	g.Expect(got.Reason).To(Equal("ApplyFailed"))
+	g.Expect(got.IsStalled()).To(BeFalse())
+	g.Expect(got.Err()).NotTo(HaveOccurred())
 }
 
 func TestNameConflict(t *testing.T) {
 	g := NewWithT(t)
-	got := nameConflict("Service", "shop", "web")
-	g.Expect(got.reason).To(Equal("NameConflict"))
-	g.Expect(got.message).To(HavePrefix("Service shop/web exists and is not owned by this ExposedApp"))
-	g.Expect(got.isStalled()).To(BeTrue())
-	g.Expect(got.err()).NotTo(HaveOccurred())
+	got := NameConflict("Service", "shop", "web")
+	g.Expect(got.Reason).To(Equal("NameConflict"))
+	g.Expect(got.Message).To(HavePrefix("Service shop/web exists and is not owned by this ExposedApp"))
+	g.Expect(got.IsStalled()).To(BeTrue())
+	g.Expect(got.Err()).NotTo(HaveOccurred())
 }
 
 func TestPortCause(t *testing.T) {
@@ -153,7 +153,7 @@ func TestPortCause(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			test.nodePort = cmp.Or(test.nodePort, 31000)
-			taken, outOfRange := portCause(test.err, test.nodePort)
+			taken, outOfRange := PortCause(test.err, test.nodePort)
 			g.Expect(taken).To(Equal(test.taken))
 			g.Expect(outOfRange).To(Equal(test.outOfRange))
 		})

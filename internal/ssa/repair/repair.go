@@ -1,4 +1,6 @@
-package exposedapp
+// Package repair brings a child to what is declared by server-side apply, whatever others
+// changed in it.
+package repair
 
 import (
 	"context"
@@ -13,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
+	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/ssa"
 )
 
@@ -38,50 +41,50 @@ type rendered[W any] interface {
 	WithResourceVersion(string) W
 }
 
-// child is how a Deployment or a Service of an app is brought to what is declared.
-type child[W rendered[W], L client.Object] struct {
-	// client owns its fields, and its cache shows what it writes. direct reads from the API
+// Child is how a Deployment or a Service of an app is brought to what is declared.
+type Child[W rendered[W], L client.Object] struct {
+	// Client owns its fields, and its cache shows what it writes. Direct reads from the API
 	// server, and does what the cache need not show.
-	client, direct client.Client
+	Client, Direct client.Client
 
-	apiVersion string
-	key        client.ObjectKey
-	// blank is a child to read into.
-	blank func() L
-	// wanted renders what is declared, and an apply fills in the API server's answer. fresh
+	APIVersion string
+	Key        client.ObjectKey
+	// Blank is a child to read into.
+	Blank func() L
+	// Wanted renders what is declared, and an apply fills in the API server's answer. Fresh
 	// renders it without what only a child that exists can have.
-	wanted, fresh func() W
-	// inTheWay returns what of a live child cannot be there beside what is declared.
-	inTheWay func(live L) *fieldpath.Set
-	// bystander tells whether a field that others own can be there in any case.
-	bystander func(fieldpath.Path) bool
-	// lettingGo is what becomes of the dependents of a child that has to be replaced.
-	lettingGo func(live L) metav1.DeletionPropagation
+	Wanted, Fresh func() W
+	// Conflicts returns what of a live child cannot be there beside what is declared.
+	Conflicts func(live L) *fieldpath.Set
+	// Tolerated reports whether a field that others own can be there in any case.
+	Tolerated func(fieldpath.Path) bool
+	// Propagation is what becomes of the dependents of a child that has to be replaced.
+	Propagation func(live L) metav1.DeletionPropagation
 }
 
-// bring makes a child, or brings the one of a UID to what is declared, whatever others
+// Bring makes a child, or brings the one of a UID to what is declared, whatever others
 // changed in it.
-func (c *child[W, L]) bring(ctx context.Context, uid types.UID) (W, error) {
+func (c *Child[W, L]) Bring(ctx context.Context, uid types.UID) (W, error) {
 	answer, err := c.apply(ctx, uid)
-	if uid == "" || err != nil && !ofContent(err) {
+	if uid == "" || err != nil && !applyerror.RefusesContent(err) {
 		return answer, err
 	}
 	if err == nil {
-		if live, readErr := c.read(answer); readErr != nil || c.inTheWay(live).Empty() {
+		if live, readErr := c.read(answer); readErr != nil || c.Conflicts(live).Empty() {
 			return answer, readErr
 		}
 	}
-	live := c.blank()
-	if readErr := c.direct.Get(ctx, c.key, live); readErr != nil || live.GetUID() != uid {
+	live := c.Blank()
+	if readErr := c.Direct.Get(ctx, c.Key, live); readErr != nil || live.GetUID() != uid {
 		return answer, err
 	}
-	if way := c.inTheWay(live); !way.Empty() {
+	if way := c.Conflicts(live); !way.Empty() {
 		if err := c.takeOver(ctx, live, way); err != nil {
 			return answer, err
 		}
 		answer, err = c.apply(ctx, uid)
 	}
-	if !namesField(err) {
+	if !applyerror.NamesField(err) {
 		return answer, err
 	}
 	return c.insist(ctx, live, err)
@@ -89,84 +92,84 @@ func (c *child[W, L]) bring(ctx context.Context, uid types.UID) (W, error) {
 
 // insist brings back a child for which the API server names fields. If it would refuse
 // what is declared by itself as well, the child has nothing to do with it.
-func (c *child[W, L]) insist(ctx context.Context, live L, refusal error) (answer W, _ error) {
+func (c *Child[W, L]) insist(ctx context.Context, live L, refusal error) (answer W, _ error) {
 	switch err := c.try(ctx); {
-	case namesField(err):
+	case applyerror.NamesField(err):
 		return answer, refusal
 	case err != nil:
-		return answer, drifted(refusal)
-	case immutable(refusal):
+		return answer, applyerror.Drifted(refusal)
+	case applyerror.Immutable(refusal):
 		return c.replace(ctx, live)
 	}
-	if err := c.takeOver(ctx, live, ssa.AddedByOthers(live, c.bystander)); err != nil {
+	if err := c.takeOver(ctx, live, ssa.AddedByOthers(live, c.Tolerated)); err != nil {
 		return answer, err
 	}
 	answer, err := c.apply(ctx, live.GetUID())
 	switch {
-	case immutable(err):
+	case applyerror.Immutable(err):
 		return c.replace(ctx, live)
-	case namesField(err):
-		return answer, drifted(err)
+	case applyerror.NamesField(err):
+		return answer, applyerror.Drifted(err)
 	}
 	return answer, err
 }
 
 // apply makes a child, or applies what is declared to the one of a UID.
-func (c *child[W, L]) apply(ctx context.Context, uid types.UID) (W, error) {
-	wanted := c.wanted()
+func (c *Child[W, L]) apply(ctx context.Context, uid types.UID) (W, error) {
+	wanted := c.Wanted()
 	if uid == "" {
 		wanted.WithResourceVersion(noResourceVersion)
 	} else {
 		wanted.WithUID(uid)
 	}
-	return wanted, c.client.Apply(ctx, wanted, client.ForceOwnership)
+	return wanted, c.Client.Apply(ctx, wanted, client.ForceOwnership)
 }
 
 // try asks the API server what it thinks of a child that is as declared, and new.
-func (c *child[W, L]) try(ctx context.Context) error {
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(c.fresh())
+func (c *Child[W, L]) try(ctx context.Context) error {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(c.Fresh())
 	if err != nil {
 		return fmt.Errorf("render: %w", err)
 	}
 	trial := &unstructured.Unstructured{Object: content}
 	trial.SetGenerateName(trial.GetName() + "-")
 	trial.SetName("")
-	return c.direct.Create(ctx, trial, client.DryRunAll)
+	return c.Direct.Create(ctx, trial, client.DryRunAll)
 }
 
 // takeOver makes the operator the owner of fields of a child, so that its next apply takes
 // away what is not declared of them.
-func (c *child[W, L]) takeOver(ctx context.Context, live L, fields *fieldpath.Set) error {
+func (c *Child[W, L]) takeOver(ctx context.Context, live L, fields *fieldpath.Set) error {
 	before, ok := live.DeepCopyObject().(client.Object)
 	if !ok {
 		return fmt.Errorf("%T has no copy", live)
 	}
-	owners, err := ssa.TakeOver(live.GetManagedFields(), fields, c.apiVersion)
+	owners, err := ssa.TakeOver(live.GetManagedFields(), fields, c.APIVersion)
 	if err != nil {
 		return fmt.Errorf("read who owns what: %w", err)
 	}
 	live.SetManagedFields(owners)
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	return c.direct.Patch(ctx, live, patch)
+	return c.Direct.Patch(ctx, live, patch)
 }
 
 // replace deletes a child that cannot be brought back, and makes another if that is gone.
-func (c *child[W, L]) replace(ctx context.Context, live L) (answer W, _ error) {
-	policy := c.lettingGo(live)
+func (c *Child[W, L]) replace(ctx context.Context, live L) (answer W, _ error) {
+	policy := c.Propagation(live)
 	preconditions := client.Preconditions{UID: new(live.GetUID()), ResourceVersion: new(live.GetResourceVersion())}
-	if err := c.client.Delete(ctx, live, preconditions, client.PropagationPolicy(policy)); err != nil {
+	if err := c.Client.Delete(ctx, live, preconditions, client.PropagationPolicy(policy)); err != nil {
 		return answer, fmt.Errorf("replace it: %w", err)
 	}
 	answer, err := c.apply(ctx, "")
 	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
-		return answer, errReplaced
+		return answer, applyerror.ErrReplaced
 	}
 	return answer, err
 }
 
 // read returns the child that the API server answered with.
-func (c *child[W, L]) read(answer W) (L, error) {
-	live := c.blank()
+func (c *Child[W, L]) read(answer W) (L, error) {
+	live := c.Blank()
 	text, err := json.Marshal(answer)
 	if err != nil {
 		return live, fmt.Errorf("read the answer: %w", err)
