@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/appstatus"
 	"github.com/exposedapp/exposedapp/internal/ssa"
 	"github.com/exposedapp/exposedapp/internal/workload"
 	"github.com/exposedapp/exposedapp/test/applied"
@@ -76,9 +77,9 @@ func TestTrimService(t *testing.T) {
 		untouched := service.DeepCopy()
 		asCached(g, service)
 		app := gen.ExposedApp("web")
-		known := subject(app, &observed{service: untouched})
+		known := subject(app, &appstatus.Observed{Service: untouched})
 		known.Service.Probe = untouched.Annotations[v1alpha1.ProbeAnnotation]
-		g.Expect(subject(app, &observed{service: service})).To(Equal(known))
+		g.Expect(subject(app, &appstatus.Observed{Service: service})).To(Equal(known))
 		g.Expect(workload.HeldPorts(service)).To(Equal(workload.HeldPorts(untouched)))
 		g.Expect(workload.WantedPort(app, service)).To(Equal(workload.WantedPort(app, untouched)))
 		g.Expect(remarkOn(service).digest).To(Equal(apart), "the node port is compared by itself")
@@ -121,8 +122,8 @@ func TestTrimDeployment(t *testing.T) {
 			asCached(g, deployment)
 			for _, replicas := range []int32{1, 3} {
 				app := gen.ExposedApp("web", gen.WithReplicas(replicas))
-				g.Expect(status(app, &observed{deployment: deployment}, gen.At(0))).
-					To(Equal(status(app, &observed{deployment: untouched}, gen.At(0))))
+				g.Expect(appstatus.Of(app, &appstatus.Observed{Deployment: deployment}, gen.At(0))).
+					To(Equal(appstatus.Of(app, &appstatus.Observed{Deployment: untouched}, gen.At(0))))
 			}
 			g.Expect(remarkOn(deployment)).To(Equal(remark{digest: ssa.OwnedDigest(untouched, ssa.NewFieldSets(), "")}))
 			g.Expect(deployment.Spec.Template).To(BeZero())

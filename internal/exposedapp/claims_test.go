@@ -1,6 +1,7 @@
 package exposedapp
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/applyerror"
+	"github.com/exposedapp/exposedapp/internal/appstatus"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -21,7 +23,7 @@ func TestOccupied(t *testing.T) {
 	foreign.Namespace, foreign.Name = "shop", "cart"
 	since := func(minutes int) gen.Option {
 		return func(app *v1alpha1.ExposedApp) {
-			app.Status = status(app, &observed{serviceRefusal: taken(31000)}, gen.At(minutes))
+			app.Status = appstatus.Of(app, &appstatus.Observed{ServiceError: taken(31000)}, gen.At(minutes))
 		}
 	}
 	for name, tc := range map[string]struct {
@@ -58,7 +60,7 @@ func TestOccupied(t *testing.T) {
 func TestClaiming(t *testing.T) {
 	refusedFor := func(refusal *applyerror.Error, minutes int) gen.Option {
 		return func(app *v1alpha1.ExposedApp) {
-			app.Status = status(app, &observed{serviceRefusal: refusal}, metav1.NewTime(gen.At(60).Add(-time.Duration(minutes)*time.Minute)))
+			app.Status = appstatus.Of(app, &appstatus.Observed{ServiceError: refusal}, metav1.NewTime(gen.At(60).Add(-time.Duration(minutes)*time.Minute)))
 		}
 	}
 	created := func(minutes int) gen.Option {
@@ -77,7 +79,7 @@ func TestClaiming(t *testing.T) {
 		"one that waits for a former one": {[]gen.Option{created(50), refusedFor(applyerror.NameOccupied("Service", "a", "b", "goes"), 2)}, false},
 		"one that is suspended":           {[]gen.Option{created(0), gen.WithSuspend}, false},
 		"one that moves from another port": {[]gen.Option{created(50), func(app *v1alpha1.ExposedApp) {
-			app.Status = status(app, healthy(), gen.At(10))
+			app.Status = appstatus.Of(app, &appstatus.Observed{Service: gen.ServiceHolding(31000)}, gen.At(10))
 			app.Generation++
 		}}, true},
 		"one that goes": {[]gen.Option{created(0), func(app *v1alpha1.ExposedApp) { app.DeletionTimestamp = new(gen.At(59)) }}, false},
@@ -110,7 +112,7 @@ func TestOlderClaim(t *testing.T) {
 	for i, name := range []string{"c", "a", "b"} {
 		app := gen.ExposedApp(name, gen.WithNodePort(30001), gen.WithIdentity(types.UID(name), 1))
 		app.CreationTimestamp = gen.At(i)
-		app.Status = status(app, &observed{serviceRefusal: taken(30001)}, gen.At(i))
+		app.Status = appstatus.Of(app, &appstatus.Observed{ServiceError: taken(30001)}, gen.At(i))
 		apps = append(apps, app)
 	}
 	claim := func(app *v1alpha1.ExposedApp) *applyerror.Error {
@@ -128,7 +130,7 @@ func TestOlderClaim(t *testing.T) {
 		func(app *v1alpha1.ExposedApp) { app.Spec.Suspend = new(true) },
 		func(app *v1alpha1.ExposedApp) { app.DeletionTimestamp = new(metav1.Now()) },
 		func(app *v1alpha1.ExposedApp) {
-			app.Status = status(app, &observed{serviceRefusal: applyerror.NameConflict("Service", "default", "c")}, gen.At(8))
+			app.Status = appstatus.Of(app, &appstatus.Observed{ServiceError: applyerror.NameConflict("Service", "default", "c")}, gen.At(8))
 		},
 	} {
 		rest := slices.Clone(apps)
@@ -148,5 +150,12 @@ func asking(apps ...*v1alpha1.ExposedApp) func(string) ([]*v1alpha1.ExposedApp, 
 			}
 		}
 		return found, nil
+	}
+}
+
+// taken is a node port that another Service holds.
+func taken(nodePort int32) *applyerror.Error {
+	return &applyerror.Error{
+		Reason: v1alpha1.ReasonPortConflict, Message: fmt.Sprintf("%d is held by Service shop/cart", nodePort), Stalled: true,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/appstatus"
 )
 
 const (
@@ -22,15 +23,15 @@ const (
 
 // recordTransitions records what changed from one status to the next.
 func (r *Reconciler) recordTransitions(app *v1alpha1.ExposedApp, next *v1alpha1.ExposedAppStatus) {
-	for _, t := range transitions(&app.Status, next) {
-		if !tellable(r.events, t.kind, r.Clock.Now()) {
+	for _, t := range appstatus.Transitions(&app.Status, next) {
+		if !tellable(r.events, t.Kind, r.Clock.Now()) {
 			continue
 		}
 		var related runtime.Object
-		if t.node != "" {
-			related = &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: t.node}
+		if t.Node != "" {
+			related = &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: t.Node}
 		}
-		r.Recorder.Eventf(app, related, t.kind, t.reason, t.action, "%s", t.note)
+		r.Recorder.Eventf(app, related, t.Kind, t.Reason, t.Action, "%s", t.Note)
 	}
 }
 

@@ -13,34 +13,35 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/appstatus"
 	"github.com/exposedapp/exposedapp/internal/compact"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
 // subject is what the rules of reachability need to know of an app.
-func subject(app *v1alpha1.ExposedApp, seen *observed) reachability.App {
-	spec := &seen.service.Spec
+func subject(app *v1alpha1.ExposedApp, seen *appstatus.Observed) reachability.App {
+	spec := &seen.Service.Spec
 	families := make([]string, 0, len(spec.IPFamilies))
 	for _, family := range spec.IPFamilies {
 		families = append(families, string(family))
 	}
 	identity := reachability.Service{
-		UID:                   seen.service.UID,
-		NodePort:              workload.HeldPort(seen.service),
+		UID:                   seen.Service.UID,
+		NodePort:              workload.HeldPort(seen.Service),
 		ExternalTrafficPolicy: spec.ExternalTrafficPolicy,
 		Families:              strings.Join(families, ","),
-		Probe:                 remarkOn(seen.service).text,
+		Probe:                 remarkOn(seen.Service).text,
 	}
-	if port := workload.OwnPort(seen.service); port != nil {
+	if port := workload.OwnPort(seen.Service); port != nil {
 		identity.Port = port.Port
 		identity.TargetPort = port.TargetPort.String()
 	}
 	return reachability.App{
 		Service:         identity,
-		ResourceVersion: seen.service.ResourceVersion,
+		ResourceVersion: seen.Service.ResourceVersion,
 		Families:        spec.IPFamilies,
-		Endpoints:       seen.endpoints,
+		Endpoints:       seen.Endpoints,
 		Expected:        expectedNodes(app),
 		Period:          time.Duration(app.Spec.Probe.PeriodSeconds) * time.Second,
 		Known:           app.Status.ObservedGeneration > 0 && app.Status.NodePort == identity.NodePort,

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/appstatus"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/workload"
 	"github.com/exposedapp/exposedapp/test/gen"
@@ -27,28 +28,28 @@ func TestEndpoints(t *testing.T) {
 		idle   bool // no pod is ready
 	}{
 		"none":                        {idle: true},
-		"ready":                       {slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(true)})), want: on("a")},
-		"not said, which means ready": {slices: slicesOf("IPv4", endpoint("a", conditions{})), want: on("a")},
-		"not ready":                   {slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(false)})), want: on(), idle: true},
+		"ready":                       {slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(true)})), want: On("a")},
+		"not said, which means ready": {slices: slicesOf("IPv4", endpoint("a", conditions{})), want: On("a")},
+		"not ready":                   {slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(false)})), want: On(), idle: true},
 		"on its way out, still serving": {
 			slices: slicesOf("IPv4", endpoint("a", terminating)),
 			want:   reachability.Endpoints{{Family: corev1.IPv4Protocol, Node: "a"}}, idle: true,
 		},
 		"one on its way out, one ready on the node": {
-			slices: slicesOf("IPv4", endpoint("a", conditions{}), endpoint("a", terminating)), want: on("a"),
+			slices: slicesOf("IPv4", endpoint("a", conditions{}), endpoint("a", terminating)), want: On("a"),
 		},
 		"one ready of two on a node": {
-			slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(false)}), endpoint("a", conditions{})), want: on("a"),
+			slices: slicesOf("IPv4", endpoint("a", conditions{Ready: new(false)}), endpoint("a", conditions{})), want: On("a"),
 		},
 		"spread over two slices, in no order": {
 			slices: append(slicesOf("IPv4", endpoint("b", conditions{})), slicesOf("IPv4", endpoint("a", conditions{}))...),
-			want:   on("a", "b"),
+			want:   On("a", "b"),
 		},
 		"of two families": {
 			slices: append(slicesOf("IPv4", endpoint("a", conditions{})), slicesOf("IPv6", endpoint("b", conditions{}))...),
-			want:   append(on("a"), reachability.Endpoint{Family: corev1.IPv6Protocol, Node: "b", Ready: true}),
+			want:   append(On("a"), reachability.Endpoint{Family: corev1.IPv6Protocol, Node: "b", Ready: true}),
 		},
-		"on no node": {slices: slicesOf("IPv4", discoveryv1.Endpoint{}), want: on("")},
+		"on no node": {slices: slicesOf("IPv4", discoveryv1.Endpoint{}), want: On("")},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -116,7 +117,7 @@ func TestSubject(t *testing.T) {
 		},
 		ResourceVersion: "42",
 		Families:        []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol},
-		Endpoints:       on("a"),
+		Endpoints:       On("a"),
 		Period:          7 * time.Second,
 	}
 	tests := map[string]struct {
@@ -133,7 +134,7 @@ func TestSubject(t *testing.T) {
 			app := gen.ExposedApp("web")
 			app.Spec.Probe.PeriodSeconds = 7
 			app.Status, want.Known = test.status, test.known
-			NewWithT(t).Expect(subject(app, &observed{service: service, endpoints: on("a")})).To(Equal(want))
+			NewWithT(t).Expect(subject(app, &appstatus.Observed{Service: service, Endpoints: On("a")})).To(Equal(want))
 		})
 	}
 	t.Run("judged, and observers disagreed", func(t *testing.T) {
@@ -142,7 +143,7 @@ func TestSubject(t *testing.T) {
 			{Address: "10.0.0.1", Reason: "PartiallyReachable"}, {Address: "fd00::2", Reason: "SuspectObserver"},
 			{Address: "10.0.0.3", Reason: "Timeout"}, {Address: "10.0.0.4"}, {Reason: "PartiallyReachable"},
 		}
-		seen := subject(app, &observed{service: service, endpoints: on("a")})
+		seen := subject(app, &appstatus.Observed{Service: service, Endpoints: On("a")})
 		NewWithT(t).Expect(seen.Disputed).To(Equal(map[netip.Addr]bool{
 			netip.MustParseAddr("10.0.0.1"): true, netip.MustParseAddr("fd00::2"): true,
 		}))
@@ -157,8 +158,8 @@ func endpoint(node string, conditions discoveryv1.EndpointConditions) discoveryv
 	return discoveryv1.Endpoint{NodeName: &node, Conditions: conditions, Addresses: []string{"10.1.0.1"}}
 }
 
-// on returns the IPv4 endpoints on some nodes.
-func on(nodes ...string) reachability.Endpoints {
+// On returns the IPv4 endpoints on some nodes.
+func On(nodes ...string) reachability.Endpoints {
 	var endpoints reachability.Endpoints
 	for _, node := range nodes {
 		endpoints = append(endpoints, reachability.Endpoint{Family: corev1.IPv4Protocol, Node: node, Ready: true})
@@ -196,7 +197,7 @@ func TestHeldPort(t *testing.T) {
 			g, service := NewWithT(t), gen.ServiceHolding(0)
 			service.Spec.Ports = tc.ports
 			g.Expect(workload.HeldPort(service)).To(Equal(tc.want))
-			identity := subject(gen.ExposedApp("web"), &observed{service: service}).Service
+			identity := subject(gen.ExposedApp("web"), &appstatus.Observed{Service: service}).Service
 			g.Expect(identity.NodePort).To(Equal(tc.want))
 			if tc.want != 0 {
 				g.Expect(identity.Port).To(BeEquivalentTo(80))

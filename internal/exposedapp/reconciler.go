@@ -32,6 +32,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/applyerror"
+	"github.com/exposedapp/exposedapp/internal/appstatus"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 	"github.com/exposedapp/exposedapp/internal/workload"
@@ -80,13 +81,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 
 	seen := r.act(ctx, &app)
-	refused := errors.Join(seen.deploymentRefusal.Err(), seen.serviceRefusal.Err())
+	refused := errors.Join(seen.DeploymentError.Err(), seen.ServiceError.Err())
 	if err := r.observe(ctx, &app, seen); err != nil {
 		return reconcile.Result{}, errors.Join(refused, err)
 	}
 	now := r.Clock.Now()
 	again := soonest(r.inquire(ctx, &app, seen, now), r.retries.after(request.NamespacedName,
-		soonest(seen.deploymentRefusal.Pause(), seen.serviceRefusal.Pause()), now))
+		soonest(seen.DeploymentError.Pause(), seen.ServiceError.Pause()), now))
 	next, holds := r.judge(&app, seen, now)
 	written, pause, err := r.statuses.write(ctx, &app, next, now)
 	if written {
@@ -115,62 +116,62 @@ func soonest(times ...time.Duration) time.Duration {
 }
 
 // act brings the children to what is declared.
-func (r *Reconciler) act(ctx context.Context, app *v1alpha1.ExposedApp) *observed {
+func (r *Reconciler) act(ctx context.Context, app *v1alpha1.ExposedApp) *appstatus.Observed {
 	if problem := workload.Unreadable(app); problem != "" {
 		invalid := applyerror.InvalidApp(problem)
-		return &observed{deploymentRefusal: invalid, serviceRefusal: invalid}
+		return &appstatus.Observed{DeploymentError: invalid, ServiceError: invalid}
 	}
-	return &observed{
-		deploymentRefusal: r.children.applyDeployment(ctx, app),
-		serviceRefusal:    r.children.applyService(ctx, app),
+	return &appstatus.Observed{
+		DeploymentError: r.children.applyDeployment(ctx, app),
+		ServiceError:    r.children.applyService(ctx, app),
 	}
 }
 
 // observe gathers what is there after the children were applied or refused.
-func (r *Reconciler) observe(ctx context.Context, app *v1alpha1.ExposedApp, seen *observed) error {
+func (r *Reconciler) observe(ctx context.Context, app *v1alpha1.ExposedApp, seen *appstatus.Observed) error {
 	var problem *applyerror.Error
-	if seen.deployment, problem = get(ctx, r.Client, app, kindDeployment, &appsv1.Deployment{}); problem.Err() != nil {
+	if seen.Deployment, problem = get(ctx, r.Client, app, kindDeployment, &appsv1.Deployment{}); problem.Err() != nil {
 		return problem.Err()
 	}
-	if seen.service, problem = get(ctx, r.Client, app, kindService, &corev1.Service{}); problem.Err() != nil {
+	if seen.Service, problem = get(ctx, r.Client, app, kindService, &corev1.Service{}); problem.Err() != nil {
 		return problem.Err()
 	}
-	if seen.service == nil {
+	if seen.Service == nil {
 		return nil
 	}
 	endpointSlices, err := r.slices.find(client.ObjectKeyFromObject(app).String())
 	if err != nil {
 		return fmt.Errorf("endpoint slices: %w", err)
 	}
-	seen.endpoints = endpointsOf(endpointSlices)
+	seen.Endpoints = endpointsOf(endpointSlices)
 	return nil
 }
 
 // judge has the nodes judged and returns the status that comes of all that was
 // seen. holds is how long that stays true if nothing is heard, 0 for good.
 func (r *Reconciler) judge(
-	app *v1alpha1.ExposedApp, seen *observed, now time.Time,
+	app *v1alpha1.ExposedApp, seen *appstatus.Observed, now time.Time,
 ) (next v1alpha1.ExposedAppStatus, holds time.Duration) {
 	key := client.ObjectKeyFromObject(app)
 	r.judging.Lock()
 	defer r.judging.Unlock()
-	if seen.service == nil {
+	if seen.Service == nil {
 		r.Matrix.Forget(key)
 	} else {
 		r.Matrix.Observe(key, subject(app, seen), now)
 		r.verdicts, holds = r.Matrix.AppendVerdicts(r.verdicts[:0], key, now)
-		seen.verdicts = r.verdicts
+		seen.Verdicts = r.verdicts
 	}
-	return status(app, seen, metav1.NewTime(now)), holds
+	return appstatus.Of(app, seen, metav1.NewTime(now)), holds
 }
 
 // inquire finds out what a person must know of the Deployment and is not in it. again
 // is when to do so once more, 0 for never.
 func (r *Reconciler) inquire(
-	ctx context.Context, app *v1alpha1.ExposedApp, seen *observed, now time.Time,
+	ctx context.Context, app *v1alpha1.ExposedApp, seen *appstatus.Observed, now time.Time,
 ) (again time.Duration) {
 	var due time.Duration
-	seen.rival, again = r.children.contests.rival(client.ObjectKeyFromObject(app), now)
-	seen.trouble, due = r.looks.explain(ctx, app, seen.deployment, now)
+	seen.Rival, again = r.children.contests.rival(client.ObjectKeyFromObject(app), now)
+	seen.PodTrouble, due = r.looks.explain(ctx, app, seen.Deployment, now)
 	return soonest(again, due)
 }

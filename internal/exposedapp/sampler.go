@@ -14,6 +14,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/appstatus"
 	"github.com/exposedapp/exposedapp/internal/trouble"
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
@@ -88,7 +89,7 @@ func (l *looks) explain(
 ) (why string, due time.Duration) {
 	key := client.ObjectKeyFromObject(app)
 	// A Deployment that cannot make pods tells why itself.
-	if !lacksPods(app, deployment) || deploymentCondition(deployment, appsv1.DeploymentReplicaFailure) != nil {
+	if !appstatus.LacksPods(app, deployment) || appstatus.DeploymentCondition(deployment, appsv1.DeploymentReplicaFailure) != nil {
 		l.forget(key)
 		return "", 0
 	}
@@ -112,7 +113,7 @@ func (l *looks) due(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, now
 			due: now.Add(lookAfter), pause: lookPause,
 		}
 		if !known {
-			one.why = told(app, deployment)
+			one.why = appstatus.KnownCause(app, deployment)
 		}
 		l.apps[key] = one
 	}

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/appstatus"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -27,7 +28,7 @@ import (
 func TestLooksAreSeldom(t *testing.T) {
 	g := NewWithT(t)
 	pods := &podLister{pods: []corev1.Pod{failingPod("web", 0, "not found")}}
-	seconds := pods.follow(t.Context(), newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(3)), lacking("", gen.Unavailable), 300)
+	seconds := pods.follow(t.Context(), newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(3)), rolled(gen.Unavailable), 300)
 	g.Expect(seconds).To(Equal([]int{5, 15, 35, 75, 135, 195, 255}))
 	for _, asked := range pods.options {
 		g.Expect(asked.Namespace).To(Equal("default"))
@@ -43,15 +44,15 @@ func TestNothingIsLookedIntoWhereNoPodLacks(t *testing.T) {
 		d.Status.Conditions = append(d.Status.Conditions, appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure})
 	}
 	for name, test := range map[string]struct {
-		seen    *observed
+		seen    *appstatus.Observed
 		options []gen.Option
 	}{
-		"all is well":           {seen: healthy()},
-		"nothing is made":       {seen: &observed{}},
-		"scaled to zero":        {seen: &observed{deployment: gen.RolledOut(0)}, options: []gen.Option{gen.WithReplicas(0)}},
-		"being deleted":         {seen: withDeployment(gen.Unavailable, func(d *appsv1.Deployment) { d.DeletionTimestamp = new(gen.At(0)) })},
-		"the Deployment tells":  {seen: withDeployment(gen.Unavailable, replicaFailure)},
-		"paused, and all ready": {seen: withDeployment(gen.Paused, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 0 })},
+		"all is well":           {seen: rolled()},
+		"nothing is made":       {seen: &appstatus.Observed{}},
+		"scaled to zero":        {seen: &appstatus.Observed{Deployment: gen.RolledOut(0)}, options: []gen.Option{gen.WithReplicas(0)}},
+		"being deleted":         {seen: rolled(gen.Unavailable, func(d *appsv1.Deployment) { d.DeletionTimestamp = new(gen.At(0)) })},
+		"the Deployment tells":  {seen: rolled(gen.Unavailable, replicaFailure)},
+		"paused, and all ready": {seen: rolled(gen.Paused, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 0 })},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -81,7 +82,7 @@ func TestLooksOfAllAppsHaveABound(t *testing.T) {
 						continue
 					}
 					app := gen.ExposedApp(fmt.Sprintf("web-%d", i), gen.WithReplicas(3))
-					due[i] = now.Add(inquire(t.Context(), inquirer, app, lacking("", gen.Unavailable), now))
+					due[i] = now.Add(inquire(t.Context(), inquirer, app, rolled(gen.Unavailable), now))
 				}
 			}
 			looked := make(map[string]bool)
@@ -100,30 +101,30 @@ func TestLooksOfAllAppsHaveABound(t *testing.T) {
 // An API server that does not answer holds up one app, not all workers.
 func TestLooksAreTakenOneAtATime(t *testing.T) {
 	g := NewWithT(t)
-	looks, seen := newLooks(&podLister{}), lacking("", gen.Unavailable)
+	looks, seen := newLooks(&podLister{}), rolled(gen.Unavailable)
 	first, second := gen.ExposedApp("first", gen.WithReplicas(3)), gen.ExposedApp("second", gen.WithReplicas(3))
 	now := gen.At(0).Time
 	for _, app := range []*v1alpha1.ExposedApp{first, second} {
-		g.Expect(looks.due(app, seen.deployment, now)).To(Equal(lookAfter))
+		g.Expect(looks.due(app, seen.Deployment, now)).To(Equal(lookAfter))
 	}
 	now = now.Add(lookAfter)
-	g.Expect(looks.due(first, seen.deployment, now)).To(BeZero())
+	g.Expect(looks.due(first, seen.Deployment, now)).To(BeZero())
 	now = now.Add(time.Second)
-	g.Expect(looks.due(second, seen.deployment, now)).To(Equal(lookEvery), "the first is still at it")
-	looks.look(t.Context(), first, seen.deployment, now)
-	g.Expect(looks.due(second, seen.deployment, now)).To(BeZero())
+	g.Expect(looks.due(second, seen.Deployment, now)).To(Equal(lookEvery), "the first is still at it")
+	looks.look(t.Context(), first, seen.Deployment, now)
+	g.Expect(looks.due(second, seen.Deployment, now)).To(BeZero())
 }
 
 func TestWhatALookFinds(t *testing.T) {
 	g := NewWithT(t)
 	pods := &podLister{pods: []corev1.Pod{failingPod("web", 0, "dial tcp 10.0.0.1:5001: i/o timeout")}}
 	inquirer, app := newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(3))
-	at := func(second int, seen *observed) string {
+	at := func(second int, seen *appstatus.Observed) string {
 		inquire(t.Context(), inquirer, app, seen, gen.At(0).Add(time.Duration(second)*time.Second))
-		return seen.trouble
+		return seen.PodTrouble
 	}
 	const timeout = `image "web:1" cannot be pulled: ErrImagePull: dial tcp 10.0.0.1:5001: i/o timeout`
-	seen := lacking("", gen.Unavailable)
+	seen := rolled(gen.Unavailable)
 	g.Expect(at(0, seen)).To(BeEmpty())
 	g.Expect(at(5, seen)).To(Equal(timeout))
 
@@ -135,18 +136,18 @@ func TestWhatALookFinds(t *testing.T) {
 	pods.pods = []corev1.Pod{failingPod("web", 0, "unauthorized")}
 	g.Expect(at(75, seen)).To(HaveSuffix("ErrImagePull: unauthorized"))
 
-	more := lacking("", gen.Unavailable, func(d *appsv1.Deployment) { d.Status.ReadyReplicas = 2 })
+	more := rolled(gen.Unavailable, func(d *appsv1.Deployment) { d.Status.ReadyReplicas = 2 })
 	pods.pods = nil
 	g.Expect(at(76, more)).To(HaveSuffix("unauthorized"))
 	g.Expect(at(86, more)).To(BeEmpty(), "another count of ready pods has it looked into soon")
 
 	pods.pods = []corev1.Pod{failingPod("web", 0, "unauthorized")}
 	g.Expect(at(96, more)).To(HaveSuffix("unauthorized"))
-	next := lacking("", gen.Unavailable, func(d *appsv1.Deployment) { d.Generation, d.Status.ObservedGeneration = 8, 8 })
+	next := rolled(gen.Unavailable, func(d *appsv1.Deployment) { d.Generation, d.Status.ObservedGeneration = 8, 8 })
 	g.Expect(at(107, next)).To(BeEmpty(), "what was wrong with another revision")
 	g.Expect(at(112, next)).To(HaveSuffix("unauthorized"))
 
-	g.Expect(at(113, healthy())).To(BeEmpty())
+	g.Expect(at(113, rolled())).To(BeEmpty())
 	g.Expect(inquirer.apps).To(BeEmpty())
 
 	pods.err = apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", errors.New("no"))
@@ -164,13 +165,13 @@ func TestLooksOfALargeApp(t *testing.T) {
 	}
 	pods.pods[12] = failingPod("web", 12, "not found")
 	pods.pods[12].Status.Phase = corev1.PodRunning
-	seen := &observed{deployment: gen.RolledOut(40, func(d *appsv1.Deployment) { d.Status.ReadyReplicas, d.Status.AvailableReplicas = 39, 39 })}
+	seen := &appstatus.Observed{Deployment: gen.RolledOut(40, func(d *appsv1.Deployment) { d.Status.ReadyReplicas, d.Status.AvailableReplicas = 39, 39 })}
 	inquirer, app := newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(40))
 	pods.follow(t.Context(), inquirer, app, seen, 10)
 	g.Expect(pods.asked()).To(Equal([]string{
 		"status.phase=Pending ", "status.phase=Running ", "status.phase=Running 5", "status.phase=Running 10",
 	}))
-	g.Expect(seen.trouble).To(HavePrefix(`image "web:1" cannot be pulled`))
+	g.Expect(seen.PodTrouble).To(HavePrefix(`image "web:1" cannot be pulled`))
 
 	pods.follow(t.Context(), inquirer, app, seen, 20)
 	g.Expect(pods.asked()[4:]).To(HaveExactElements("status.phase=Running ", "status.phase=Running 5", "status.phase=Running 10"))
@@ -180,33 +181,33 @@ func TestLooksOfALargeApp(t *testing.T) {
 	inquirer = newLooks(pods)
 	pods.follow(t.Context(), inquirer, app, seen, 10)
 	g.Expect(pods.asked()).To(HaveLen(5), "a look ends, also where nothing is found")
-	g.Expect(seen.trouble).To(BeEmpty())
+	g.Expect(seen.PodTrouble).To(BeEmpty())
 }
 
 // An operator that starts anew keeps what the status says of why pods are missing, until
 // it has looked itself. So nothing is written.
 func TestWhatWasFoundOutlivesTheOperator(t *testing.T) {
 	deadline := gen.Progressing("False", "ProgressDeadlineExceeded")
-	for name, seen := range map[string]*observed{
-		"too few pods":           lacking("", gen.Unavailable),
-		"a rollout":              lacking("", gen.Unavailable, gen.Progressing("True", "ReplicaSetUpdated")),
-		"a rollout that is late": lacking("", gen.Unavailable, deadline),
-		"while paused":           lacking("", gen.Unavailable, gen.Paused),
-		"fewer than declared":    lacking("", func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 2 }),
-		"without a node port":    lacking("", gen.Unavailable, func(*appsv1.Deployment) {}),
+	for name, seen := range map[string]*appstatus.Observed{
+		"too few pods":           rolled(gen.Unavailable),
+		"a rollout":              rolled(gen.Unavailable, gen.Progressing("True", "ReplicaSetUpdated")),
+		"a rollout that is late": rolled(gen.Unavailable, deadline),
+		"while paused":           rolled(gen.Unavailable, gen.Paused),
+		"fewer than declared":    rolled(func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 2 }),
+		"without a node port":    rolled(gen.Unavailable, func(*appsv1.Deployment) {}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			pods := &podLister{pods: []corev1.Pod{failingPod("web", 0, "dial tcp 10.0.0.1:5001: i/o timeout")}}
 			if name == "without a node port" {
-				seen.service, seen.verdicts = nil, nil
+				seen.Service, seen.Verdicts = nil, nil
 			}
 			app := gen.ExposedApp("web", gen.WithReplicas(3), gen.WithIdentity("9f3c", 4))
 			now := gen.At(0).Time
 			tell := func(inquirer *looks, pause time.Duration) v1alpha1.ExposedAppStatus {
 				now = now.Add(pause)
 				inquire(t.Context(), inquirer, app, seen, now)
-				return status(app, seen, metav1.NewTime(now))
+				return appstatus.Of(app, seen, metav1.NewTime(now))
 			}
 			first := newLooks(pods)
 			app.Status = tell(first, 0)
@@ -220,15 +221,23 @@ func TestWhatWasFoundOutlivesTheOperator(t *testing.T) {
 			g.Expect(tell(second, lookAfter)).To(Equal(app.Status))
 
 			app.Generation++
-			g.Expect(newLooks(pods).due(app, seen.deployment, now)).To(Equal(lookAfter))
-			g.Expect(told(app, seen.deployment)).To(BeEmpty(), "what was said of another spec")
+			g.Expect(newLooks(pods).due(app, seen.Deployment, now)).To(Equal(lookAfter))
+			g.Expect(appstatus.KnownCause(app, seen.Deployment)).To(BeEmpty(), "what was said of another spec")
 		})
 	}
 }
 
+// rolled is what is observed of an app of three pods that nodes answer for.
+func rolled(changes ...func(*appsv1.Deployment)) *appstatus.Observed {
+	return &appstatus.Observed{
+		Deployment: gen.RolledOut(3, changes...), Service: gen.ServiceHolding(31000),
+		Verdicts: []v1alpha1.NodeVerdict{gen.Reachable("a"), gen.Reachable("b")},
+	}
+}
+
 // inquire has the pods of an app looked at, if that is due, as a reconciliation does.
-func inquire(ctx context.Context, pods *looks, app *v1alpha1.ExposedApp, seen *observed, now time.Time) (due time.Duration) {
-	seen.trouble, due = pods.explain(ctx, app, seen.deployment, now)
+func inquire(ctx context.Context, pods *looks, app *v1alpha1.ExposedApp, seen *appstatus.Observed, now time.Time) (due time.Duration) {
+	seen.PodTrouble, due = pods.explain(ctx, app, seen.Deployment, now)
 	return due
 }
 
@@ -273,7 +282,7 @@ func (l *podLister) List(_ context.Context, into client.ObjectList, options ...c
 // follow has an app inquired about for some seconds, whenever that is due, and returns
 // the seconds at which its pods were listed.
 func (l *podLister) follow(
-	ctx context.Context, inquirer *looks, app *v1alpha1.ExposedApp, seen *observed, seconds int,
+	ctx context.Context, inquirer *looks, app *v1alpha1.ExposedApp, seen *appstatus.Observed, seconds int,
 ) (listed []int) {
 	if l.now.IsZero() {
 		l.now = gen.At(0).Time

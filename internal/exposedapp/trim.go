@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/appstatus"
 	"github.com/exposedapp/exposedapp/internal/compact"
 	"github.com/exposedapp/exposedapp/internal/protocol"
 	"github.com/exposedapp/exposedapp/internal/ssa"
@@ -72,12 +73,12 @@ func trimDeployment(deployment *appsv1.Deployment, fields ssa.FieldSets) {
 		AvailableReplicas:  status.AvailableReplicas,
 	}
 	for _, condition := range status.Conditions {
-		if condition.Reason == newReplicaSetAvailable {
+		if condition.Reason == appstatus.NewReplicaSetAvailable {
 			// As good as none.
 			continue
 		}
 		kept := appsv1.DeploymentCondition{Type: condition.Type, Status: condition.Status, Reason: condition.Reason}
-		if condition.Type == appsv1.DeploymentReplicaFailure || condition.Reason == progressDeadlineExceeded {
+		if condition.Type == appsv1.DeploymentReplicaFailure || condition.Reason == appstatus.ProgressDeadlineExceeded {
 			kept.Message = condition.Message
 		}
 		deployment.Status.Conditions = append(deployment.Status.Conditions, kept)

@@ -23,7 +23,7 @@ import (
 )
 
 // goldenStatuses are written by the test of the function that makes statuses.
-const goldenStatuses = "../../internal/exposedapp/testdata/status"
+const goldenStatuses = "../../internal/appstatus/testdata/status"
 
 // golden is an ExposedApp with a status of the operator.
 type golden struct {

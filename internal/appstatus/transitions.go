@@ -1,4 +1,4 @@
-package exposedapp
+package appstatus
 
 import (
 	"cmp"
@@ -17,22 +17,22 @@ const maxNodeEvents = 5
 
 // transition is what an Event tells of an ExposedApp.
 type transition struct {
-	// node is the name of the Node that it is about, empty for the app alone.
-	node string
+	// Node is the name of the Node that it is about, empty for the app alone.
+	Node string
 
-	// kind is the type of the Event, Normal or Warning.
-	kind string
+	// Kind is the type of the Event, Normal or Warning.
+	Kind string
 
-	// reason is that of a condition or of a row, and action which of them it is
+	// Reason is that of a condition or of a row, and action which of them it is
 	// about. Events of one object that agree in type, reason, action and node are
 	// counted on the first of them, and their notes are lost.
-	reason, action string
+	Reason, Action string
 
-	note string
+	Note string
 }
 
-// transitions returns what changed from one status to the next, as Events tell it.
-func transitions(before, after *v1alpha1.ExposedAppStatus) []transition {
+// Transitions returns what changed from one status to the next, as Events tell it.
+func Transitions(before, after *v1alpha1.ExposedAppStatus) []transition {
 	return append(conditionTransitions(before, after), nodeTransitions(before, after)...)
 }
 
@@ -58,7 +58,7 @@ func conditionTransitions(before, after *v1alpha1.ExposedAppStatus) []transition
 			kind = corev1.EventTypeWarning
 		}
 		told = append(told, transition{
-			kind: kind, reason: condition.Reason, action: condition.Type, note: condition.Message,
+			Kind: kind, Reason: condition.Reason, Action: condition.Type, Note: condition.Message,
 		})
 	}
 	return told
@@ -120,11 +120,11 @@ func rowTransition(row *v1alpha1.NodeVerdict, kind, what string) transition {
 		note += ": " + row.Message
 	}
 	return transition{
-		node:   row.Node,
-		kind:   kind,
-		reason: cmp.Or(row.Reason, string(row.State)),
-		action: "Reach" + string(row.Family),
-		note:   note,
+		Node:   row.Node,
+		Kind:   kind,
+		Reason: cmp.Or(row.Reason, string(row.State)),
+		Action: "Reach" + string(row.Family),
+		Note:   note,
 	}
 }
 
@@ -136,12 +136,12 @@ func summed(down, up []transition, all *v1alpha1.ReachabilitySummary) []transiti
 		return told
 	}
 	rest := transition{
-		kind: corev1.EventTypeNormal, reason: string(v1alpha1.NodeReachable), action: "Reach",
-		note: fmt.Sprintf("%d more nodes do not answer and %d more answer again; %s of the expected nodes answer",
+		Kind: corev1.EventTypeNormal, Reason: string(v1alpha1.NodeReachable), Action: "Reach",
+		Note: fmt.Sprintf("%d more nodes do not answer and %d more answer again; %s of the expected nodes answer",
 			max(0, len(down)-maxNodeEvents), min(len(up), len(told)-maxNodeEvents), all.Summary),
 	}
 	if len(down) > maxNodeEvents {
-		rest.kind, rest.reason = corev1.EventTypeWarning, v1alpha1.ReasonNodesUnreachable
+		rest.Kind, rest.Reason = corev1.EventTypeWarning, v1alpha1.ReasonNodesUnreachable
 	}
 	return append(told[:maxNodeEvents:maxNodeEvents], rest)
 }

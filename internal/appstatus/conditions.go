@@ -1,4 +1,4 @@
-package exposedapp
+package appstatus
 
 import (
 	"fmt"
@@ -17,13 +17,13 @@ import (
 
 // conditions returns every condition of an ExposedApp. One without a status is
 // absent.
-func conditions(app *v1alpha1.ExposedApp, seen *observed) []metav1.Condition {
+func conditions(app *v1alpha1.ExposedApp, seen *Observed) []metav1.Condition {
 	available := availableCondition(app, seen)
 	allocated := portAllocatedCondition(app, seen)
 	reachable := reachableCondition(seen, allocated)
 	stalled := stalledCondition(seen)
 	ready := readyCondition(app, seen, available, allocated, reachable)
-	remarks := remarks(app, seen)
+	remarks := notes(app, seen)
 	ready.Message = clip(ready.Message, maxConditionMessage-len(remarks)) + remarks
 	return []metav1.Condition{
 		ready,
@@ -37,9 +37,9 @@ func conditions(app *v1alpha1.ExposedApp, seen *observed) []metav1.Condition {
 
 // readyCondition is the first thing that holds the app back, or True.
 func readyCondition(
-	app *v1alpha1.ExposedApp, seen *observed, available, allocated, reachable metav1.Condition,
+	app *v1alpha1.ExposedApp, seen *Observed, available, allocated, reachable metav1.Condition,
 ) metav1.Condition {
-	if refusal := seen.holdback(app); refusal != nil {
+	if refusal := seen.blockingError(app); refusal != nil {
 		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, refusal.Reason, refusal.Message)
 	}
 	if allocated.Status != metav1.ConditionTrue {
@@ -51,13 +51,13 @@ func readyCondition(
 	if available.Status != metav1.ConditionTrue {
 		return as(v1alpha1.ConditionReady, available)
 	}
-	summary := summarize(seen.verdicts)
+	summary := summarize(seen.Verdicts)
 	needed := neededNodes(app, summary.Expected)
-	unknown := count(seen.verdicts, v1alpha1.NodeUnknown)
+	unknown := count(seen.Verdicts, v1alpha1.NodeUnknown)
 	switch {
 	case summary.Reachable >= needed:
 		return condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady,
-			fmt.Sprintf("%s of the expected nodes answer on node port %d", summary.Summary, workload.HeldPort(seen.service)))
+			fmt.Sprintf("%s of the expected nodes answer on node port %d", summary.Summary, workload.HeldPort(seen.Service)))
 	case summary.Reachable+unknown >= needed:
 		return condition(v1alpha1.ConditionReady, metav1.ConditionUnknown, reachable.Reason, reachable.Message)
 	default:
@@ -67,14 +67,14 @@ func readyCondition(
 }
 
 // availableCondition is the Deployment's own word on its pods.
-func availableCondition(app *v1alpha1.ExposedApp, seen *observed) metav1.Condition {
+func availableCondition(app *v1alpha1.ExposedApp, seen *Observed) metav1.Condition {
 	is := func(status metav1.ConditionStatus, reason, message string) metav1.Condition {
 		return condition(v1alpha1.ConditionAvailable, status, reason, message)
 	}
-	deployment := seen.deployment
+	deployment := seen.Deployment
 	switch {
-	case deployment == nil && seen.deploymentRefusal != nil:
-		return is(metav1.ConditionFalse, seen.deploymentRefusal.Reason, seen.deploymentRefusal.Message)
+	case deployment == nil && seen.DeploymentError != nil:
+		return is(metav1.ConditionFalse, seen.DeploymentError.Reason, seen.DeploymentError.Message)
 	case deployment == nil && workload.Suspended(app):
 		return is(metav1.ConditionFalse, v1alpha1.ReasonSuspended, "spec.suspend is true and there is no Deployment")
 	case deployment == nil:
@@ -93,8 +93,8 @@ func availableCondition(app *v1alpha1.ExposedApp, seen *observed) metav1.Conditi
 }
 
 // rollout tells how far the Deployment is, and why it is no further.
-func (o *observed) rollout(app *v1alpha1.ExposedApp) rollout {
-	rollout := rolloutOf(o.deployment, wantedPods(app, o.deployment))
+func (o *Observed) rollout(app *v1alpha1.ExposedApp) rollout {
+	rollout := rolloutOf(o.Deployment, wantedPods(app, o.Deployment))
 	if rollout.message != "" && rollout.reason != v1alpha1.ReasonRolloutPaused {
 		rollout.message = withCause(rollout.message, o.whyNoPods())
 	}
@@ -103,14 +103,14 @@ func (o *observed) rollout(app *v1alpha1.ExposedApp) rollout {
 
 // whyNoPods tells why pods are missing, or are there and not ready. A Deployment that
 // its controller has yet to see has no word on that.
-func (o *observed) whyNoPods() string {
-	if o.deployment.Status.ObservedGeneration < o.deployment.Generation {
+func (o *Observed) whyNoPods() string {
+	if o.Deployment.Status.ObservedGeneration < o.Deployment.Generation {
 		return ""
 	}
-	if failure := deploymentCondition(o.deployment, appsv1.DeploymentReplicaFailure); failure != nil {
+	if failure := DeploymentCondition(o.Deployment, appsv1.DeploymentReplicaFailure); failure != nil {
 		return trouble.OfRefusal(failure.Message).Text
 	}
-	return o.trouble
+	return o.PodTrouble
 }
 
 // withCause adds to a message why it is so, where that is known.
@@ -123,40 +123,40 @@ func withCause(message, why string) string {
 
 func beforeCause(message string) string { return strings.TrimSuffix(message, ".") + ": " }
 
-// remarks are what a person must know of the Deployment whether the app is Ready or
+// notes are what a person must know of the Deployment whether the app is Ready or
 // not.
-func remarks(app *v1alpha1.ExposedApp, seen *observed) string {
+func notes(app *v1alpha1.ExposedApp, seen *Observed) string {
 	var remarks string
-	if seen.deployment == nil {
+	if seen.Deployment == nil {
 		return remarks
 	}
-	wanted := wantedPods(app, seen.deployment)
-	if seen.deployment.Spec.Paused && rolloutOf(seen.deployment, wanted).reason != v1alpha1.ReasonRolloutPaused {
-		remarks += "; rollouts are paused: kubectl rollout resume deployment/" + seen.deployment.Name
+	wanted := wantedPods(app, seen.Deployment)
+	if seen.Deployment.Spec.Paused && rolloutOf(seen.Deployment, wanted).reason != v1alpha1.ReasonRolloutPaused {
+		remarks += "; rollouts are paused: kubectl rollout resume deployment/" + seen.Deployment.Name
 	}
-	if seen.rival != "" {
+	if seen.Rival != "" {
 		remarks += fmt.Sprintf("; %s sets the Deployment's replicas again and again, and the operator sets them back to %d: "+
-			"have it scale the ExposedApp", seen.rival, wanted)
+			"have it scale the ExposedApp", seen.Rival, wanted)
 	}
 	return remarks
 }
 
 // portAllocatedCondition is whether the Service holds the node port that is
 // asked for.
-func portAllocatedCondition(app *v1alpha1.ExposedApp, seen *observed) metav1.Condition {
+func portAllocatedCondition(app *v1alpha1.ExposedApp, seen *Observed) metav1.Condition {
 	is := func(status metav1.ConditionStatus, reason, message string) metav1.Condition {
 		return condition(v1alpha1.ConditionPortAllocated, status, reason, message)
 	}
-	held := workload.HeldPort(seen.service)
+	held := workload.HeldPort(seen.Service)
 	switch {
 	case held != 0 && held == ptr.Deref(app.Spec.NodePort, held):
 		return is(metav1.ConditionTrue, v1alpha1.ReasonAllocated, fmt.Sprintf("the Service holds node port %d", held))
-	case seen.serviceRefusal != nil:
-		message := seen.serviceRefusal.Message
+	case seen.ServiceError != nil:
+		message := seen.ServiceError.Message
 		if held != 0 {
 			message += fmt.Sprintf("; the Service still holds %d", held)
 		}
-		return is(metav1.ConditionFalse, seen.serviceRefusal.Reason, message)
+		return is(metav1.ConditionFalse, seen.ServiceError.Reason, message)
 	case workload.Suspended(app):
 		return is(metav1.ConditionFalse, v1alpha1.ReasonSuspended,
 			"spec.suspend is true and the Service does not hold the node port")
@@ -166,21 +166,21 @@ func portAllocatedCondition(app *v1alpha1.ExposedApp, seen *observed) metav1.Con
 }
 
 // reachableCondition sums up the verdicts on the nodes.
-func reachableCondition(seen *observed, allocated metav1.Condition) metav1.Condition {
+func reachableCondition(seen *Observed, allocated metav1.Condition) metav1.Condition {
 	is := func(status metav1.ConditionStatus, reason, message string) metav1.Condition {
 		return condition(v1alpha1.ConditionReachable, status, reason, message)
 	}
-	held := workload.HeldPort(seen.service)
+	held := workload.HeldPort(seen.Service)
 	if held == 0 {
 		return as(v1alpha1.ConditionReachable, allocated)
 	}
-	summary := summarize(seen.verdicts)
-	worst := worst(seen.verdicts)
+	summary := summarize(seen.Verdicts)
+	worst := worst(seen.Verdicts)
 	switch {
 	case summary.Expected > 0 && summary.Reachable == summary.Expected:
 		message := fmt.Sprintf("every expected node answers on node port %d", held)
-		for i := range seen.verdicts {
-			switch verdict := &seen.verdicts[i]; verdict.Reason {
+		for i := range seen.Verdicts {
+			switch verdict := &seen.Verdicts[i]; verdict.Reason {
 			case v1alpha1.ReasonReachableFromSelfOnly:
 				return is(metav1.ConditionTrue, verdict.Reason, verdict.Message)
 			case v1alpha1.ReasonSuspectObserver:
@@ -188,7 +188,7 @@ func reachableCondition(seen *observed, allocated metav1.Condition) metav1.Condi
 			}
 		}
 		return is(metav1.ConditionTrue, v1alpha1.ReasonAllReachable, message)
-	case !seen.endpoints.Ready() && (worst == nil || worst.Reason != v1alpha1.ReasonNotServed):
+	case !seen.Endpoints.Ready() && (worst == nil || worst.Reason != v1alpha1.ReasonNotServed):
 		return is(metav1.ConditionFalse, v1alpha1.ReasonNoReadyEndpoints,
 			"no pod of the app is ready, so no node can answer")
 	case worst == nil:
@@ -207,7 +207,7 @@ func reachableCondition(seen *observed, allocated metav1.Condition) metav1.Condi
 // reconcilingCondition is whether the operator or Kubernetes is still on the way
 // to what is declared. Nodes that fail to answer do not make it so.
 func reconcilingCondition(
-	app *v1alpha1.ExposedApp, seen *observed, stalled, ready metav1.Condition,
+	app *v1alpha1.ExposedApp, seen *Observed, stalled, ready metav1.Condition,
 ) metav1.Condition {
 	is := func(reason, message string) metav1.Condition {
 		return condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
@@ -215,26 +215,26 @@ func reconcilingCondition(
 	rollout := seen.rollout(app)
 	switch {
 	case stalled.Status == metav1.ConditionTrue:
-	case seen.deploymentRefusal != nil:
-		return is(seen.deploymentRefusal.Reason, seen.deploymentRefusal.Message)
-	case seen.serviceRefusal != nil:
-		return is(seen.serviceRefusal.Reason, seen.serviceRefusal.Message)
+	case seen.DeploymentError != nil:
+		return is(seen.DeploymentError.Reason, seen.DeploymentError.Message)
+	case seen.ServiceError != nil:
+		return is(seen.ServiceError.Reason, seen.ServiceError.Message)
 	case workload.Suspended(app):
-	case seen.deployment == nil || seen.service == nil:
+	case seen.Deployment == nil || seen.Service == nil:
 		return is(v1alpha1.ReasonPending, "the Deployment and the Service are being made")
 	case rollout.reason == v1alpha1.ReasonRolloutInProgress:
 		return is(rollout.reason, rollout.message)
 	case ready.Status == metav1.ConditionUnknown && ready.Reason == v1alpha1.ReasonPending:
 		return is(ready.Reason, ready.Message)
-	case ready.Reason == v1alpha1.ReasonNoReadyEndpoints && seen.deployment.Status.ReadyReplicas > 0:
+	case ready.Reason == v1alpha1.ReasonNoReadyEndpoints && seen.Deployment.Status.ReadyReplicas > 0:
 		return is(v1alpha1.ReasonPending, "pods are ready, and the Service has yet to take them up")
 	}
 	return metav1.Condition{Type: v1alpha1.ConditionReconciling}
 }
 
 // stalledCondition is whether a human must edit something.
-func stalledCondition(seen *observed) metav1.Condition {
-	for _, refusal := range []*applyerror.Error{seen.deploymentRefusal, seen.serviceRefusal} {
+func stalledCondition(seen *Observed) metav1.Condition {
+	for _, refusal := range []*applyerror.Error{seen.DeploymentError, seen.ServiceError} {
 		if refusal.IsStalled() {
 			return condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, refusal.Reason, refusal.Message)
 		}
@@ -268,11 +268,11 @@ func as(kind string, other metav1.Condition) metav1.Condition {
 }
 
 func isTrue(deployment *appsv1.Deployment, kind appsv1.DeploymentConditionType) bool {
-	condition := deploymentCondition(deployment, kind)
+	condition := DeploymentCondition(deployment, kind)
 	return condition != nil && condition.Status == corev1.ConditionTrue
 }
 
-func deploymentCondition(
+func DeploymentCondition(
 	deployment *appsv1.Deployment, kind appsv1.DeploymentConditionType,
 ) *appsv1.DeploymentCondition {
 	for i := range deployment.Status.Conditions {

@@ -1,4 +1,4 @@
-package exposedapp
+package appstatus
 
 import (
 	"errors"
@@ -33,8 +33,8 @@ func storiesOfLife() map[string]statusStory {
 	suspended := []gen.Option{gen.WithSuspend}
 	return map[string]statusStory{
 		"fresh":                                {},
-		"pending":                              {seen: &observed{}},
-		"pending-deployment":                   {seen: healthy(func(seen *observed) { seen.deployment = nil })},
+		"pending":                              {seen: &Observed{}},
+		"pending-deployment":                   {seen: healthy(func(seen *Observed) { seen.Deployment = nil })},
 		"ready":                                {seen: healthy()},
 		"ready-again":                          {seen: judgedAs(gen.Unreachable("a"), gen.Reachable("b")), again: healthy()},
 		"new-generation-not-observed":          {earlier: healthy()},
@@ -42,7 +42,7 @@ func storiesOfLife() map[string]statusStory {
 		"deleting":                             {seen: healthy(), deleting: true},
 		"deleting-stalled":                     {seen: conflicting(), deleting: true},
 		"suspended-ready":                      {options: suspended, seen: healthy()},
-		"suspended-before-anything-was-made":   {options: suspended, seen: &observed{}},
+		"suspended-before-anything-was-made":   {options: suspended, seen: &Observed{}},
 		"suspended-before-the-port-moved":      {options: []gen.Option{gen.WithSuspend, gen.WithNodePort(31001)}, seen: healthy()},
 		"suspended-mid-rollout":                {options: suspended, seen: midRollout},
 		"suspended-with-a-node-out-of-reach":   {options: suspended, seen: judgedAs(gen.Reachable("a"), gen.Unreachable("b"))},
@@ -53,9 +53,9 @@ func storiesOfLife() map[string]statusStory {
 }
 
 func storiesOfPods() map[string]statusStory {
-	withoutEndpoints := func(seen *observed) {
-		seen.endpoints = nil
-		seen.verdicts = []v1alpha1.NodeVerdict{because(gen.Unreachable("a"), "NoReadyEndpoints", "no pod of the app is ready")}
+	withoutEndpoints := func(seen *Observed) {
+		seen.Endpoints = nil
+		seen.Verdicts = []v1alpha1.NodeVerdict{because(gen.Unreachable("a"), "NoReadyEndpoints", "no pod of the app is ready")}
 	}
 	noneReady := func(deployment *appsv1.Deployment) {
 		deployment.Status.ReadyReplicas, deployment.Status.AvailableReplicas = 0, 0
@@ -66,11 +66,11 @@ func storiesOfPods() map[string]statusStory {
 	return map[string]statusStory{
 		"progress-deadline-exceeded":                      {seen: withDeployment(gen.Unavailable, deadline)},
 		"progress-deadline-exceeded-and-older-pods-serve": {seen: withDeployment(deadline)},
-		"crash-loop": {seen: healthy(withoutEndpoints, func(seen *observed) {
-			seen.deployment = gen.RolledOut(3, noneReady)
+		"crash-loop": {seen: healthy(withoutEndpoints, func(seen *Observed) {
+			seen.Deployment = gen.RolledOut(3, noneReady)
 		})},
-		"crash-loop-of-the-first-pods": {seen: healthy(withoutEndpoints, func(seen *observed) {
-			seen.deployment = gen.RolledOut(3, noneReady, gen.Progressing(corev1.ConditionTrue, "ReplicaSetUpdated"))
+		"crash-loop-of-the-first-pods": {seen: healthy(withoutEndpoints, func(seen *Observed) {
+			seen.Deployment = gen.RolledOut(3, noneReady, gen.Progressing(corev1.ConditionTrue, "ReplicaSetUpdated"))
 		})},
 		"too-few-pods": {seen: withDeployment(gen.Unavailable)},
 		"quota-exceeded": {seen: withDeployment(gen.Unavailable, func(d *appsv1.Deployment) {
@@ -78,18 +78,18 @@ func storiesOfPods() map[string]statusStory {
 				Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Message: "exceeded quota: pods",
 			})
 		})},
-		"pods-not-allowed": {seen: healthy(withoutEndpoints, func(seen *observed) {
-			seen.deployment = gen.RolledOut(3, noneReady, gen.Progressing(corev1.ConditionTrue, "NewReplicaSetCreated"))
-			seen.deployment.Status.Replicas, seen.deployment.Status.UpdatedReplicas = 0, 0
-			seen.deployment.Status.Conditions = append(seen.deployment.Status.Conditions, appsv1.DeploymentCondition{
+		"pods-not-allowed": {seen: healthy(withoutEndpoints, func(seen *Observed) {
+			seen.Deployment = gen.RolledOut(3, noneReady, gen.Progressing(corev1.ConditionTrue, "NewReplicaSetCreated"))
+			seen.Deployment.Status.Replicas, seen.Deployment.Status.UpdatedReplicas = 0, 0
+			seen.Deployment.Status.Conditions = append(seen.Deployment.Status.Conditions, appsv1.DeploymentCondition{
 				Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue,
 				Message: `pods "web-5c-x2x7k" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true ` +
 					`(pod or container "app" must set securityContext.runAsNonRoot=true)`,
 			})
 		})},
-		"image-not-there": {seen: healthy(withoutEndpoints, func(seen *observed) {
-			seen.deployment = gen.RolledOut(3, noneReady, gen.Progressing(corev1.ConditionTrue, "ReplicaSetUpdated"))
-			seen.trouble = noImage
+		"image-not-there": {seen: healthy(withoutEndpoints, func(seen *Observed) {
+			seen.Deployment = gen.RolledOut(3, noneReady, gen.Progressing(corev1.ConditionTrue, "ReplicaSetUpdated"))
+			seen.PodTrouble = noImage
 		})},
 		"image-not-there-and-older-pods-serve": {
 			earlier: healthy(), seen: lacking(noImage, func(d *appsv1.Deployment) { d.Status.UpdatedReplicas, d.Status.Replicas = 1, 4 }),
@@ -100,11 +100,11 @@ func storiesOfPods() map[string]statusStory {
 		"rollout-paused": {earlier: healthy(), seen: withDeployment(gen.Paused,
 			func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 1 })},
 		"ready-while-rollouts-are-paused": {seen: withDeployment(gen.Paused)},
-		"ready-while-somebody-else-scales": {seen: healthy(func(seen *observed) {
-			seen.rival = "a HorizontalPodAutoscaler (kube-controller-manager)"
+		"ready-while-somebody-else-scales": {seen: healthy(func(seen *Observed) {
+			seen.Rival = "a HorizontalPodAutoscaler (kube-controller-manager)"
 		})},
-		"scaled-to-zero": {options: []gen.Option{gen.WithReplicas(0)}, seen: healthy(withoutEndpoints, func(seen *observed) {
-			seen.deployment = gen.RolledOut(0)
+		"scaled-to-zero": {options: []gen.Option{gen.WithReplicas(0)}, seen: healthy(withoutEndpoints, func(seen *Observed) {
+			seen.Deployment = gen.RolledOut(0)
 		})},
 		"no-ready-endpoints": {seen: healthy(withoutEndpoints)},
 	}
@@ -123,17 +123,17 @@ func storiesOfRefusals() map[string]statusStory {
 		return applyerror.Of(kind, errors.New("etcdserver: request timed out"))
 	}
 
-	withoutService := func(refusal *applyerror.Error) *observed {
-		return healthy(func(seen *observed) { seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, refusal })
+	withoutService := func(refusal *applyerror.Error) *Observed {
+		return healthy(func(seen *Observed) { seen.Service, seen.Verdicts, seen.ServiceError = nil, nil, refusal })
 	}
-	withoutDeployment := func(refusal *applyerror.Error) *observed {
-		return healthy(func(seen *observed) { seen.deployment, seen.deploymentRefusal = nil, refusal })
+	withoutDeployment := func(refusal *applyerror.Error) *Observed {
+		return healthy(func(seen *Observed) { seen.Deployment, seen.DeploymentError = nil, refusal })
 	}
 	return map[string]statusStory{
 		"port-conflict": {options: []gen.Option{gen.WithNodePort(31000)}, seen: conflicting()},
 		"port-conflict-while-another-is-held": {
 			options: []gen.Option{gen.WithNodePort(31001)}, earlier: healthy(),
-			seen: healthy(func(seen *observed) { seen.serviceRefusal = taken(31001) }),
+			seen: healthy(func(seen *Observed) { seen.ServiceError = taken(31001) }),
 		},
 		"port-conflict-whose-holder-leaves": {
 			options: []gen.Option{gen.WithNodePort(31000)},
@@ -148,8 +148,8 @@ func storiesOfRefusals() map[string]statusStory {
 		},
 		"port-conflict-whose-holder-moves": {
 			options: []gen.Option{gen.WithNodePort(31001)}, earlier: healthy(),
-			seen: healthy(func(seen *observed) {
-				seen.serviceRefusal = &applyerror.Error{
+			seen: healthy(func(seen *Observed) {
+				seen.ServiceError = &applyerror.Error{
 					Reason:  "PortConflict",
 					Message: "31001 is held by Service shop/cart, which is about to move to another: waiting for the port",
 				}
@@ -157,20 +157,20 @@ func storiesOfRefusals() map[string]statusStory {
 		},
 		"port-conflict-with-an-app-that-may-move": {
 			options: []gen.Option{gen.WithNodePort(31001)}, earlier: healthy(),
-			seen: healthy(func(seen *observed) {
-				seen.serviceRefusal = taken(31001)
-				seen.serviceRefusal.Stalled = false
+			seen: healthy(func(seen *Observed) {
+				seen.ServiceError = taken(31001)
+				seen.ServiceError.Stalled = false
 			}),
 		},
-		"children-of-a-former-app": {seen: &observed{
-			deploymentRefusal: applyerror.NameOccupied("Deployment", "default", "web", "is of a former ExposedApp of this name, and about to be deleted"),
-			serviceRefusal:    applyerror.NameOccupied("Service", "default", "web", "is being deleted"),
+		"children-of-a-former-app": {seen: &Observed{
+			DeploymentError: applyerror.NameOccupied("Deployment", "default", "web", "is of a former ExposedApp of this name, and about to be deleted"),
+			ServiceError:    applyerror.NameOccupied("Service", "default", "web", "is being deleted"),
 		}},
 		"refused-by-a-quota": {
 			options: []gen.Option{gen.WithNodePort(31000)}, seen: withoutService(applyerror.Of("Service", overQuota)),
 		},
-		"refused-for-what-others-changed": {seen: healthy(func(seen *observed) {
-			seen.deploymentRefusal = applyerror.Of("Deployment", applyerror.Drifted(gen.InvalidService(field.Invalid(nodePort, 1, "no"))))
+		"refused-for-what-others-changed": {seen: healthy(func(seen *Observed) {
+			seen.DeploymentError = applyerror.Of("Deployment", applyerror.Drifted(gen.InvalidService(field.Invalid(nodePort, 1, "no"))))
 		})},
 		"name-conflict-of-the-deployment": {seen: withoutDeployment(applyerror.NameConflict("Deployment", "default", "web"))},
 		"name-conflict-of-the-service":    {seen: withoutService(applyerror.NameConflict("Service", "default", "web"))},
@@ -179,29 +179,29 @@ func storiesOfRefusals() map[string]statusStory {
 				"web", field.ErrorList{field.Duplicate(field.NewPath("spec", "env"), "A")}))),
 		},
 		"invalid-app-and-an-older-one-serves": {
-			earlier: healthy(), seen: healthy(func(seen *observed) {
-				seen.serviceRefusal = applyerror.Of("Service", gen.InvalidField())
+			earlier: healthy(), seen: healthy(func(seen *Observed) {
+				seen.ServiceError = applyerror.Of("Service", gen.InvalidField())
 			}),
 		},
 		"apply-failed": {
-			seen: &observed{deploymentRefusal: busy("Deployment"), serviceRefusal: busy("Service")},
+			seen: &Observed{DeploymentError: busy("Deployment"), ServiceError: busy("Service")},
 		},
 		"apply-failed-of-a-new-generation": {
-			earlier: healthy(), seen: healthy(func(seen *observed) { seen.deploymentRefusal = busy("Deployment") }),
+			earlier: healthy(), seen: healthy(func(seen *Observed) { seen.DeploymentError = busy("Deployment") }),
 		},
 		"apply-failed-while-all-is-well": {
-			seen: healthy(), again: healthy(func(seen *observed) { seen.deploymentRefusal = busy("Deployment") }),
+			seen: healthy(), again: healthy(func(seen *Observed) { seen.DeploymentError = busy("Deployment") }),
 		},
 		"apply-failed-and-port-conflict": {
 			options: []gen.Option{gen.WithNodePort(31000)},
-			seen:    &observed{deploymentRefusal: busy("Deployment"), serviceRefusal: taken(31000)},
+			seen:    &Observed{DeploymentError: busy("Deployment"), ServiceError: taken(31000)},
 		},
 		"apply-failed-in-a-namespace-that-goes": {
-			seen: &observed{deploymentRefusal: applyerror.Of("Deployment", terminating), serviceRefusal: applyerror.Of("Service", terminating)},
+			seen: &Observed{DeploymentError: applyerror.Of("Deployment", terminating), ServiceError: applyerror.Of("Service", terminating)},
 		},
 		"port-conflict-in-a-namespace-that-goes": {
 			options: []gen.Option{gen.WithNodePort(31000)},
-			seen:    &observed{deploymentRefusal: applyerror.Of("Deployment", terminating), serviceRefusal: taken(31000)},
+			seen:    &Observed{DeploymentError: applyerror.Of("Deployment", terminating), ServiceError: taken(31000)},
 		},
 	}
 }
@@ -234,9 +234,9 @@ func storiesOfNodes() map[string]statusStory {
 			seenOutside(gen.Reachable("a"), "1/1"), translated("b"), translated("c"))},
 		"node-unreachable-behind-a-socket-load-balancer": {seen: judgedAs(translated("a"),
 			seenOutside(out("b", "Timeout", "not from lab (Timeout: i/o timeout), outside of the cluster"), "0/1"))},
-		"node-answers-without-a-pod": {seen: healthy(func(seen *observed) {
-			seen.endpoints = nil
-			seen.verdicts = []v1alpha1.NodeVerdict{out("a", "NotServed",
+		"node-answers-without-a-pod": {seen: healthy(func(seen *Observed) {
+			seen.Endpoints = nil
+			seen.Verdicts = []v1alpha1.NodeVerdict{out("a", "NotServed",
 				"200 OK, and no pod of the app is ready: something else holds the port on the node")}
 		})},
 		"node-partially-reachable": {seen: judgedAs(gen.Reachable("a"), gen.Reachable("b"),

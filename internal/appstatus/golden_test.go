@@ -1,4 +1,4 @@
-package exposedapp
+package appstatus
 
 import (
 	"go/ast"
@@ -25,12 +25,12 @@ type statusStory struct {
 	options []gen.Option
 	// earlier is what was observed of the generation before this one, nil for an
 	// app that is new.
-	earlier *observed
+	earlier *Observed
 	// seen is what was observed of this generation, nil where the operator has
 	// not looked yet.
-	seen *observed
+	seen *Observed
 	// again is what was observed of it the next time, nil for no next time.
-	again *observed
+	again *Observed
 	// deleting is whether somebody deletes the app after that.
 	deleting bool
 }
@@ -59,12 +59,12 @@ func (s *statusStory) tell() *v1alpha1.ExposedApp {
 	app := gen.ExposedApp("web", append([]gen.Option{gen.WithReplicas(3), gen.WithIdentity("", 1)}, s.options...)...)
 	app.TypeMeta = metav1.TypeMeta{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "ExposedApp"}
 	if s.earlier != nil {
-		app.Status = status(app, s.earlier, gen.At(0))
+		app.Status = Of(app, s.earlier, gen.At(0))
 		app.Generation++
 	}
-	for i, seen := range []*observed{s.seen, s.again} {
+	for i, seen := range []*Observed{s.seen, s.again} {
 		if seen != nil {
-			app.Status = status(app, seen, gen.At(i+1))
+			app.Status = Of(app, seen, gen.At(i+1))
 		}
 	}
 	if s.deleting {

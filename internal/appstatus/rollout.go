@@ -1,4 +1,4 @@
-package exposedapp
+package appstatus
 
 import (
 	"fmt"
@@ -17,8 +17,8 @@ import (
 // What the Deployment controller writes as the reason of its Progressing
 // condition.
 const (
-	newReplicaSetAvailable   = "NewReplicaSetAvailable"
-	progressDeadlineExceeded = "ProgressDeadlineExceeded"
+	NewReplicaSetAvailable   = "NewReplicaSetAvailable"
+	ProgressDeadlineExceeded = "ProgressDeadlineExceeded"
 
 	// maxDeadlineMessage bounds what it says there. It names a ReplicaSet.
 	maxDeadlineMessage = 320
@@ -38,16 +38,16 @@ func rolloutOf(deployment *appsv1.Deployment, wanted int32) rollout {
 	}
 	status := &deployment.Status
 	older := status.Replicas - status.UpdatedReplicas
-	progressing := deploymentCondition(deployment, appsv1.DeploymentProgressing)
+	progressing := DeploymentCondition(deployment, appsv1.DeploymentProgressing)
 	unfinished := progressing != nil && progressing.Status == corev1.ConditionTrue &&
-		progressing.Reason != newReplicaSetAvailable
+		progressing.Reason != NewReplicaSetAvailable
 	inProgress := func(format string, args ...any) rollout {
 		return rollout{v1alpha1.ReasonRolloutInProgress, fmt.Sprintf(format, args...)}
 	}
 	switch {
 	case status.ObservedGeneration < deployment.Generation:
 		return inProgress("the Deployment controller has not seen the newest revision yet")
-	case progressing != nil && progressing.Reason == progressDeadlineExceeded:
+	case progressing != nil && progressing.Reason == ProgressDeadlineExceeded:
 		return rollout{v1alpha1.ReasonProgressDeadlineExceeded, trouble.Clean(progressing.Message, maxDeadlineMessage)}
 	case deployment.Spec.Paused && older > 0:
 		return rollout{v1alpha1.ReasonRolloutPaused, fmt.Sprintf(
@@ -74,9 +74,9 @@ func wantedPods(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) int32 {
 	return ptr.Deref(app.Spec.App.Replicas, 1)
 }
 
-// lacksPods reports whether pods that should be ready are not, so that somebody will
+// LacksPods reports whether pods that should be ready are not, so that somebody will
 // ask why.
-func lacksPods(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) bool {
+func LacksPods(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) bool {
 	wanted := wantedPods(app, deployment)
 	if deployment == nil || deployment.DeletionTimestamp != nil || wanted == 0 {
 		return false
@@ -86,10 +86,10 @@ func lacksPods(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) bool {
 		(rollout.message != "" || !isTrue(deployment, appsv1.DeploymentAvailable))
 }
 
-// told returns what the status says of the same lack of pods, which another operator
+// KnownCause returns what the status says of the same lack of pods, which another operator
 // found out. It stands until this one has looked.
-func told(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) string {
-	plain := observed{deployment: deployment}
+func KnownCause(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) string {
+	plain := Observed{Deployment: deployment}
 	for _, of := range []struct{ kind, message string }{
 		{v1alpha1.ConditionReady, plain.rollout(app).message},
 		{v1alpha1.ConditionAvailable, availableCondition(app, &plain).Message},
@@ -98,7 +98,7 @@ func told(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) string {
 		if was == nil || was.ObservedGeneration != app.Generation || of.message == "" {
 			continue
 		}
-		message := strings.TrimSuffix(was.Message, remarks(app, &plain))
+		message := strings.TrimSuffix(was.Message, notes(app, &plain))
 		if why, found := strings.CutPrefix(message, beforeCause(of.message)); found {
 			return why
 		}

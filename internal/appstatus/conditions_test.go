@@ -1,4 +1,4 @@
-package exposedapp
+package appstatus
 
 import (
 	"testing"
@@ -17,7 +17,7 @@ import (
 
 type conditionsCase struct {
 	options []gen.Option
-	seen    *observed
+	seen    *Observed
 
 	// Each as "Status Reason"; reconciling and stalled as their reason, absent
 	// where empty.
@@ -46,12 +46,12 @@ func TestConditionsOfTheApp(t *testing.T) {
 			},
 		},
 		"nothing is made yet": {
-			seen:  &observed{},
+			seen:  &Observed{},
 			ready: "Unknown Pending", available: "Unknown Pending", allocated: "Unknown Pending",
 			reachable: "Unknown Pending", reconciling: "Pending", kstatus: kstatus.InProgress,
 		},
 		"the Deployment is on its way": {
-			seen:  healthy(func(seen *observed) { seen.deployment = nil }),
+			seen:  healthy(func(seen *Observed) { seen.Deployment = nil }),
 			ready: "Unknown Pending", available: "Unknown Pending", allocated: held, reachable: answer,
 			reconciling: "Pending", kstatus: kstatus.InProgress,
 		},
@@ -144,7 +144,7 @@ func TestConditionsOfTheApp(t *testing.T) {
 			},
 		},
 		"somebody else scales the Deployment": {
-			seen:  healthy(func(seen *observed) { seen.rival = "a HorizontalPodAutoscaler" }),
+			seen:  healthy(func(seen *Observed) { seen.Rival = "a HorizontalPodAutoscaler" }),
 			ready: "True Ready", available: up, allocated: held, reachable: answer, kstatus: kstatus.Current,
 			messages: map[string]string{
 				"Ready": "on node port 31000; a HorizontalPodAutoscaler sets the Deployment's replicas again and again, " +
@@ -153,9 +153,9 @@ func TestConditionsOfTheApp(t *testing.T) {
 		},
 		"scaled to zero": {
 			options: []gen.Option{gen.WithReplicas(0)},
-			seen: healthy(func(seen *observed) {
-				seen.deployment, seen.endpoints = gen.RolledOut(0), nil
-				seen.verdicts = []v1alpha1.NodeVerdict{gen.Unreachable("a"), gen.Unreachable("b")}
+			seen: healthy(func(seen *Observed) {
+				seen.Deployment, seen.Endpoints = gen.RolledOut(0), nil
+				seen.Verdicts = []v1alpha1.NodeVerdict{gen.Unreachable("a"), gen.Unreachable("b")}
 			}),
 			ready: "False ScaledToZero", available: "False ScaledToZero", allocated: held,
 			reachable: "False NoReadyEndpoints", kstatus: kstatus.InProgress,
@@ -165,7 +165,7 @@ func TestConditionsOfTheApp(t *testing.T) {
 			ready: "True Ready", available: up, allocated: held, reachable: answer, kstatus: kstatus.Current,
 		},
 		"suspended before anything was made": {
-			options: []gen.Option{gen.WithSuspend}, seen: &observed{},
+			options: []gen.Option{gen.WithSuspend}, seen: &Observed{},
 			ready: "False Suspended", available: "False Suspended", allocated: "False Suspended",
 			reachable: "False Suspended", kstatus: kstatus.InProgress,
 		},
@@ -193,7 +193,7 @@ func runConditions(t *testing.T, tests map[string]conditionsCase) {
 					test.options...)...)
 				app.Status = before
 
-				app.Status = status(app, test.seen, gen.At(1))
+				app.Status = Of(app, test.seen, gen.At(1))
 
 				expectInvariants(g, before, app, gen.At(1))
 				if test.unobserved {
@@ -207,7 +207,7 @@ func runConditions(t *testing.T, tests map[string]conditionsCase) {
 					g.Expect(condition.Message).To(ContainSubstring(text), kind)
 				}
 				g.Expect(kstatus.Of(app)).To(Equal(test.kstatus))
-				g.Expect(status(app, test.seen, gen.At(2))).To(Equal(app.Status), "what did not change is not written")
+				g.Expect(Of(app, test.seen, gen.At(2))).To(Equal(app.Status), "what did not change is not written")
 			}
 		})
 	}
@@ -218,10 +218,10 @@ func runConditions(t *testing.T, tests map[string]conditionsCase) {
 func histories() []v1alpha1.ExposedAppStatus {
 	histories := []v1alpha1.ExposedAppStatus{{ObservedGeneration: -1}}
 	app := gen.ExposedApp("web", gen.WithIdentity("9f3c", 3))
-	for _, seen := range []*observed{
-		healthy(), {}, {serviceRefusal: &applyerror.Error{Reason: "PortConflict", Message: "taken", Stalled: true}},
+	for _, seen := range []*Observed{
+		healthy(), {}, {ServiceError: &applyerror.Error{Reason: "PortConflict", Message: "taken", Stalled: true}},
 	} {
-		histories = append(histories, status(app, seen, gen.At(0)))
+		histories = append(histories, Of(app, seen, gen.At(0)))
 	}
 	return histories
 }

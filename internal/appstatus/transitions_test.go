@@ -1,4 +1,4 @@
-package exposedapp
+package appstatus
 
 import (
 	"fmt"
@@ -162,7 +162,7 @@ func withReason(verdict v1alpha1.NodeVerdict, reason string) v1alpha1.NodeVerdic
 func described(transitions []transition) []string {
 	var texts []string
 	for _, t := range transitions {
-		texts = append(texts, t.kind+" "+t.action+" "+t.reason+": "+t.note)
+		texts = append(texts, t.Kind+" "+t.Action+" "+t.Reason+": "+t.Note)
 	}
 	return texts
 }

@@ -1,4 +1,4 @@
-package exposedapp
+package appstatus
 
 import (
 	"testing"
@@ -66,9 +66,9 @@ func TestConditionsOfTheNodes(t *testing.T) {
 			kstatus: kstatus.Current, messages: map[string]string{"Reachable": "nobody else can confirm it"},
 		},
 		"none can answer without a ready pod": {
-			seen: healthy(func(seen *observed) {
-				seen.endpoints = nil
-				seen.verdicts = []v1alpha1.NodeVerdict{gen.Unreachable("a"), gen.Unknown("b", "Pending")}
+			seen: healthy(func(seen *Observed) {
+				seen.Endpoints = nil
+				seen.Verdicts = []v1alpha1.NodeVerdict{gen.Unreachable("a"), gen.Unknown("b", "Pending")}
 			}),
 			ready: "False NoReadyEndpoints", available: up, allocated: held, reachable: "False NoReadyEndpoints",
 			reconciling: "Pending", kstatus: kstatus.InProgress,

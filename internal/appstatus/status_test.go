@@ -1,4 +1,4 @@
-package exposedapp
+package appstatus
 
 import (
 	"encoding/json"
@@ -27,7 +27,7 @@ func TestStatus(t *testing.T) {
 	shown := func(app *v1alpha1.ExposedApp) { app.Status.NodePort = 30003 }
 	tests := map[string]struct {
 		options []gen.Option
-		seen    *observed
+		seen    *Observed
 		want    v1alpha1.ExposedAppStatus
 	}{
 		"all is well": {
@@ -38,16 +38,16 @@ func TestStatus(t *testing.T) {
 			},
 		},
 		"nothing is made yet": {
-			options: []gen.Option{gen.WithReplicas(3)}, seen: &observed{},
+			options: []gen.Option{gen.WithReplicas(3)}, seen: &Observed{},
 			want: v1alpha1.ExposedAppStatus{
 				ReplicasSummary: "0/3", Reachability: &v1alpha1.ReachabilitySummary{Summary: "0/0"},
 			},
 		},
 		"pods and nodes are missing": {
 			options: []gen.Option{gen.WithReplicas(5)},
-			seen: healthy(func(seen *observed) {
-				seen.deployment.Status.Replicas, seen.deployment.Status.ReadyReplicas = 4, 2
-				seen.verdicts = []v1alpha1.NodeVerdict{
+			seen: healthy(func(seen *Observed) {
+				seen.Deployment.Status.Replicas, seen.Deployment.Status.ReadyReplicas = 4, 2
+				seen.Verdicts = []v1alpha1.NodeVerdict{
 					gen.Reachable("a"), gen.Unreachable("b"), gen.Unknown("c", "Pending"), gen.Excused(gen.Reachable("d")),
 				}
 			}),
@@ -57,13 +57,13 @@ func TestStatus(t *testing.T) {
 			},
 		},
 		"the Service holds another port than the one shown": {
-			options: []gen.Option{shown}, seen: &observed{service: gen.ServiceHolding(30004)},
+			options: []gen.Option{shown}, seen: &Observed{Service: gen.ServiceHolding(30004)},
 			want: v1alpha1.ExposedAppStatus{
 				NodePort: 30004, ReplicasSummary: "0/1", Reachability: &v1alpha1.ReachabilitySummary{Summary: "0/0"},
 			},
 		},
 		"the Service is gone, and its port is kept in mind": {
-			options: []gen.Option{shown}, seen: &observed{},
+			options: []gen.Option{shown}, seen: &Observed{},
 			want: v1alpha1.ExposedAppStatus{
 				NodePort: 30003, ReplicasSummary: "0/1", Reachability: &v1alpha1.ReachabilitySummary{Summary: "0/0"},
 			},
@@ -72,8 +72,8 @@ func TestStatus(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			got := status(gen.ExposedApp("web", append(test.options, gen.WithIdentity("9f3c", 4))...), test.seen, gen.At(0))
-			g.Expect(got.Nodes).To(HaveLen(len(test.seen.verdicts)))
+			got := Of(gen.ExposedApp("web", append(test.options, gen.WithIdentity("9f3c", 4))...), test.seen, gen.At(0))
+			g.Expect(got.Nodes).To(HaveLen(len(test.seen.Verdicts)))
 			got.Conditions, got.Nodes = nil, nil
 			test.want.ObservedGeneration, test.want.Selector = 4, "exposedapp.dev/name=web"
 			g.Expect(got).To(Equal(test.want))
@@ -292,19 +292,19 @@ func TestClip(t *testing.T) {
 func TestStatusIsSmall(t *testing.T) {
 	g := NewWithT(t)
 	long := strings.Repeat("x", 2000)
-	seen := healthy(func(seen *observed) {
-		seen.deploymentRefusal = applyerror.Of("Deployment", errors.New(long))
-		seen.serviceRefusal = &applyerror.Error{Reason: "PortConflict", Message: long, Stalled: true}
-		seen.verdicts = nil
+	seen := healthy(func(seen *Observed) {
+		seen.DeploymentError = applyerror.Of("Deployment", errors.New(long))
+		seen.ServiceError = &applyerror.Error{Reason: "PortConflict", Message: long, Stalled: true}
+		seen.Verdicts = nil
 		for i := range 5000 {
 			verdict := gen.Unreachable(fmt.Sprintf("%04d", i) + long[:249])
 			verdict.Family, verdict.Address = corev1.IPv6Protocol, "2001:0db8:0000:0000:0000:0000:0000:0001"
 			verdict.Reason, verdict.Message = "PartiallyReachable", long
-			seen.verdicts = append(seen.verdicts, verdict)
+			seen.Verdicts = append(seen.Verdicts, verdict)
 		}
 	})
 	app := gen.ExposedApp(long[:63], gen.WithNodePort(31001), gen.WithReplicas(10000), gen.WithIdentity("9f3c", 1<<40))
-	text, err := json.Marshal(status(app, seen, gen.At(0)))
+	text, err := json.Marshal(Of(app, seen, gen.At(0)))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(len(text)).To(BeNumerically("<=", 10_000))
 }

@@ -1,4 +1,4 @@
-package exposedapp
+package appstatus
 
 import (
 	"errors"
@@ -22,16 +22,16 @@ func TestConditionsOfARefusal(t *testing.T) {
 	busy := applyerror.Of("Deployment", errors.New("busy"))
 	runConditions(t, map[string]conditionsCase{
 		"the Deployment's name is taken": {
-			seen: healthy(func(seen *observed) {
-				seen.deployment, seen.deploymentRefusal = nil, applyerror.NameConflict("Deployment", "shop", "web")
+			seen: healthy(func(seen *Observed) {
+				seen.Deployment, seen.DeploymentError = nil, applyerror.NameConflict("Deployment", "shop", "web")
 			}),
 			ready: "False NameConflict", available: "False NameConflict", allocated: held, reachable: answer,
 			stalled: "NameConflict", kstatus: kstatus.Failed,
 			messages: map[string]string{"Ready": "Deployment shop/web", "Stalled": "Deployment shop/web"},
 		},
 		"the Service's name is taken": {
-			seen: healthy(func(seen *observed) {
-				seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, applyerror.NameConflict("Service", "shop", "web")
+			seen: healthy(func(seen *Observed) {
+				seen.Service, seen.Verdicts, seen.ServiceError = nil, nil, applyerror.NameConflict("Service", "shop", "web")
 			}),
 			ready: "False NameConflict", available: up, allocated: "False NameConflict",
 			reachable: "False NameConflict", stalled: "NameConflict", kstatus: kstatus.Failed,
@@ -39,8 +39,8 @@ func TestConditionsOfARefusal(t *testing.T) {
 		},
 		"the port is taken": {
 			options: []gen.Option{gen.WithNodePort(31001)},
-			seen: healthy(func(seen *observed) {
-				seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, taken
+			seen: healthy(func(seen *Observed) {
+				seen.Service, seen.Verdicts, seen.ServiceError = nil, nil, taken
 			}),
 			ready: "False PortConflict", available: up, allocated: "False PortConflict",
 			reachable: "False PortConflict", stalled: "PortConflict", kstatus: kstatus.Failed,
@@ -48,7 +48,7 @@ func TestConditionsOfARefusal(t *testing.T) {
 		},
 		"the port to move to is taken": {
 			options: []gen.Option{gen.WithNodePort(31001)},
-			seen:    healthy(func(seen *observed) { seen.serviceRefusal = taken }),
+			seen:    healthy(func(seen *Observed) { seen.ServiceError = taken }),
 			ready:   "False PortConflict", available: up, allocated: "False PortConflict", reachable: answer,
 			stalled: "PortConflict", kstatus: kstatus.Failed,
 			messages: map[string]string{
@@ -56,42 +56,42 @@ func TestConditionsOfARefusal(t *testing.T) {
 			},
 		},
 		"the port is about to be free": {
-			seen: healthy(func(seen *observed) {
-				seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, leaving
+			seen: healthy(func(seen *Observed) {
+				seen.Service, seen.Verdicts, seen.ServiceError = nil, nil, leaving
 			}),
 			ready: "False PortConflict", available: up, allocated: "False PortConflict",
 			reachable: "False PortConflict", reconciling: "PortConflict", kstatus: kstatus.InProgress,
 		},
 		"another revision of the app is invalid": {
-			seen: healthy(func(seen *observed) {
-				seen.deploymentRefusal = applyerror.Of("Deployment", gen.InvalidField())
+			seen: healthy(func(seen *Observed) {
+				seen.DeploymentError = applyerror.Of("Deployment", gen.InvalidField())
 			}),
 			ready: "False InvalidApp", available: up, allocated: held, reachable: answer,
 			stalled: "InvalidApp", kstatus: kstatus.Failed,
 		},
 		"another form of the Service is invalid": {
-			seen:  healthy(func(seen *observed) { seen.serviceRefusal = applyerror.Of("Service", gen.InvalidField()) }),
+			seen:  healthy(func(seen *Observed) { seen.ServiceError = applyerror.Of("Service", gen.InvalidField()) }),
 			ready: "False InvalidApp", available: up, allocated: held, reachable: answer,
 			stalled: "InvalidApp", kstatus: kstatus.Failed,
 		},
 		"the API server is busy": {
-			seen:  &observed{deploymentRefusal: busy, serviceRefusal: applyerror.Of("Service", errors.New("busy"))},
+			seen:  &Observed{DeploymentError: busy, ServiceError: applyerror.Of("Service", errors.New("busy"))},
 			ready: "False ApplyFailed", available: "False ApplyFailed", allocated: "False ApplyFailed",
 			reachable: "False ApplyFailed", reconciling: "ApplyFailed", kstatus: kstatus.InProgress, unobserved: true,
 			messages: map[string]string{"Ready": "cannot apply the Deployment", "Reachable": "cannot apply the Service"},
 		},
 		"the API server is busy at the Deployment, and all was well": {
-			seen:  healthy(func(seen *observed) { seen.deploymentRefusal = busy }),
+			seen:  healthy(func(seen *Observed) { seen.DeploymentError = busy }),
 			ready: "False ApplyFailed", available: up, allocated: held, reachable: answer,
 			reconciling: "ApplyFailed", kstatus: kstatus.InProgress, unobserved: true,
 		},
 		"the API server is busy at the Service, and all was well": {
-			seen:  healthy(func(seen *observed) { seen.serviceRefusal = applyerror.Of("Service", errors.New("busy")) }),
+			seen:  healthy(func(seen *Observed) { seen.ServiceError = applyerror.Of("Service", errors.New("busy")) }),
 			ready: "False ApplyFailed", available: up, allocated: held, reachable: answer,
 			reconciling: "ApplyFailed", kstatus: kstatus.InProgress, unobserved: true,
 		},
 		"a human must edit one, and the other is tried again": {
-			seen:  &observed{deploymentRefusal: busy, serviceRefusal: taken},
+			seen:  &Observed{DeploymentError: busy, ServiceError: taken},
 			ready: "False ApplyFailed", available: "False ApplyFailed", allocated: "False PortConflict",
 			reachable: "False PortConflict", stalled: "PortConflict", kstatus: kstatus.InProgress, unobserved: true,
 		},
@@ -102,22 +102,22 @@ func TestConditionsOfARefusal(t *testing.T) {
 func TestConditionsOfATryThatFails(t *testing.T) {
 	busy := func(kind string) *applyerror.Error { return applyerror.Of(kind, errors.New("busy")) }
 	tests := map[string]struct {
-		seen  *observed
+		seen  *Observed
 		ready string
 	}{
 		"at the Deployment": {
-			seen: healthy(func(seen *observed) { seen.deploymentRefusal = busy("Deployment") }), ready: "True Ready",
+			seen: healthy(func(seen *Observed) { seen.DeploymentError = busy("Deployment") }), ready: "True Ready",
 		},
 		"at the Service": {
-			seen: healthy(func(seen *observed) { seen.serviceRefusal = busy("Service") }), ready: "True Ready",
+			seen: healthy(func(seen *Observed) { seen.ServiceError = busy("Service") }), ready: "True Ready",
 		},
 		"at a Deployment that is gone": {
-			seen:  healthy(func(seen *observed) { seen.deployment, seen.deploymentRefusal = nil, busy("Deployment") }),
+			seen:  healthy(func(seen *Observed) { seen.Deployment, seen.DeploymentError = nil, busy("Deployment") }),
 			ready: "False ApplyFailed",
 		},
 		"at a Service that is gone": {
-			seen: healthy(func(seen *observed) {
-				seen.service, seen.verdicts, seen.serviceRefusal = nil, nil, busy("Service")
+			seen: healthy(func(seen *Observed) {
+				seen.Service, seen.Verdicts, seen.ServiceError = nil, nil, busy("Service")
 			}),
 			ready: "False ApplyFailed",
 		},
@@ -126,9 +126,9 @@ func TestConditionsOfATryThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			app := gen.ExposedApp("web", gen.WithReplicas(3), gen.WithIdentity("9f3c", 4))
-			before := status(app, healthy(), gen.At(0))
+			before := Of(app, healthy(), gen.At(0))
 			app.Status = before
-			app.Status = status(app, test.seen, gen.At(1))
+			app.Status = Of(app, test.seen, gen.At(1))
 			expectInvariants(g, before, app, gen.At(1))
 			g.Expect(app.Status.ObservedGeneration).To(Equal(app.Generation))
 			g.Expect(inShort(app.Status.Conditions)).To(SatisfyAll(

@@ -1,4 +1,6 @@
-package exposedapp
+// Package appstatus makes the status of an ExposedApp, and the Events about its changes, of
+// what was observed. It is pure: what was seen comes in, with the time, and a status goes out.
+package appstatus
 
 import (
 	"cmp"
@@ -28,27 +30,27 @@ const (
 	maxConditionMessage = 512
 )
 
-// status is a pure function of what was observed. It describes the generation
+// Of is a pure function of what was observed. It describes the generation
 // of app, whose children were applied or refused before they were observed.
-func status(app *v1alpha1.ExposedApp, seen *observed, now metav1.Time) v1alpha1.ExposedAppStatus {
+func Of(app *v1alpha1.ExposedApp, seen *Observed, now metav1.Time) v1alpha1.ExposedAppStatus {
 	replicas := ptr.Deref(app.Spec.App.Replicas, 1)
 	next := v1alpha1.ExposedAppStatus{
 		ObservedGeneration: app.Generation,
-		NodePort:           cmp.Or(workload.HeldPort(seen.service), app.Status.NodePort),
+		NodePort:           cmp.Or(workload.HeldPort(seen.Service), app.Status.NodePort),
 		Selector:           labels.SelectorFromSet(workload.Selector(app)).String(),
-		Reachability:       summarize(seen.verdicts),
+		Reachability:       summarize(seen.Verdicts),
 		Conditions:         slices.Clone(app.Status.Conditions),
 	}
 	if !seen.applied() {
 		// The newest generation is not there yet, whatever the conditions say.
 		next.ObservedGeneration = app.Status.ObservedGeneration
 	}
-	if seen.deployment != nil {
-		next.Replicas = seen.deployment.Status.Replicas
-		next.ReadyReplicas = seen.deployment.Status.ReadyReplicas
+	if seen.Deployment != nil {
+		next.Replicas = seen.Deployment.Status.Replicas
+		next.ReadyReplicas = seen.Deployment.Status.ReadyReplicas
 	}
 	next.ReplicasSummary = fmt.Sprintf("%d/%d", next.ReadyReplicas, replicas)
-	next.Nodes, next.NodesOmitted = worstFirst(seen.verdicts, app.Status.Nodes, now)
+	next.Nodes, next.NodesOmitted = worstFirst(seen.Verdicts, app.Status.Nodes, now)
 
 	for _, condition := range conditions(app, seen) {
 		condition.ObservedGeneration = app.Generation
