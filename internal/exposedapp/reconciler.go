@@ -35,6 +35,7 @@ import (
 	"github.com/exposedapp/exposedapp/internal/appstatus"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
+	"github.com/exposedapp/exposedapp/internal/statuswriter"
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
@@ -56,7 +57,7 @@ type Reconciler struct {
 	slices   lookup[*discoveryv1.EndpointSlice]
 	children *children
 	looks    *looks
-	statuses *statusWriter
+	statuses *statuswriter.Writer
 	events   *rate.Limiter
 	retries  *retries
 
@@ -89,7 +90,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	again := soonest(r.inquire(ctx, &app, seen, now), r.retries.after(request.NamespacedName,
 		soonest(seen.DeploymentError.Pause(), seen.ServiceError.Pause()), now))
 	next, holds := r.judge(&app, seen, now)
-	written, pause, err := r.statuses.write(ctx, &app, next, now)
+	written, pause, err := r.statuses.Write(ctx, &app, next, now)
 	if written {
 		r.recordTransitions(&app, &next)
 	}
@@ -99,7 +100,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 // forget forgets an app that is gone.
 func (r *Reconciler) forget(app types.NamespacedName) {
 	r.Matrix.Forget(app)
-	r.statuses.forget(app)
+	r.statuses.Forget(app)
 	r.children.forget(app)
 	r.children.contests.forget(app)
 	r.looks.forget(app)

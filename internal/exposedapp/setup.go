@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/statuswriter"
 )
 
 // SetupWithManager adds the reconciler, its lookups and its watches to a
@@ -43,7 +44,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 	if err != nil {
 		return err
 	}
-	r.slices, r.looks, r.statuses, r.retries = slices, newLooks(mgr.GetAPIReader()), newStatusWriter(r.Client), newRetries()
+	r.slices, r.looks, r.statuses, r.retries = slices, newLooks(mgr.GetAPIReader()), statuswriter.New(r.Client), newRetries()
 	r.children = newChildren(r.Client, direct, claims, r.Clock)
 	r.events = rate.NewLimiter(eventsPerSecond, eventBurst)
 	options.RateLimiter = r.retries

@@ -1,4 +1,4 @@
-package exposedapp
+package statuswriter
 
 import (
 	"fmt"
@@ -31,7 +31,7 @@ func allOrNot(all bool) metav1.ConditionStatus {
 
 // play has an app go through what is found of it, one sight after the other, and
 // returns when its status was written. A write that waits is tried again.
-func play(throttle *throttle, status *v1alpha1.ExposedAppStatus, every, over time.Duration,
+func play(throttle *limiter, status *v1alpha1.ExposedAppStatus, every, over time.Duration,
 	find func(at time.Duration) *v1alpha1.ExposedAppStatus,
 ) (written []time.Duration) {
 	start, due := time.Unix(0, 0), time.Duration(0)
@@ -70,7 +70,7 @@ func TestANodeThatGoesToAndFroIsWrittenSeldom(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			well := settledStatus(1, 3)
-			written := play(newThrottle(), well, time.Second, end+20*time.Second,
+			written := play(newLimiter(), well, time.Second, end+20*time.Second,
 				func(at time.Duration) *v1alpha1.ExposedAppStatus {
 					if at >= end {
 						return well
@@ -86,7 +86,7 @@ func TestANodeThatGoesToAndFroIsWrittenSeldom(t *testing.T) {
 func TestTheFirstRecoveriesDoNotWait(t *testing.T) {
 	g := NewWithT(t)
 	well, ill := settledStatus(1, 3), settledStatus(1, 2)
-	written := play(newThrottle(), well, 100*time.Millisecond, 2*time.Minute,
+	written := play(newLimiter(), well, 100*time.Millisecond, 2*time.Minute,
 		func(at time.Duration) *v1alpha1.ExposedAppStatus {
 			if at/(10*time.Second)%2 == 1 {
 				return ill
@@ -131,7 +131,7 @@ func TestWordsHoldUpNothingElse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, words := NewWithT(t), 0
-			written := play(newThrottle(), ill, time.Second, 2*talk, func(at time.Duration) *v1alpha1.ExposedAppStatus {
+			written := play(newLimiter(), ill, time.Second, 2*talk, func(at time.Duration) *v1alpha1.ExposedAppStatus {
 				if at >= talk+500*time.Millisecond {
 					return tc.news
 				}
@@ -164,7 +164,7 @@ func TestWhatDoesNotWait(t *testing.T) {
 		"a node less":      {settledStatus(1, 3), settledStatus(1, 2)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g, throttle, start := NewWithT(t), newThrottle(), time.Unix(0, 0)
+			g, throttle, start := NewWithT(t), newLimiter(), time.Unix(0, 0)
 			for i := range 300 {
 				at := start.Add(time.Duration(i) * time.Second)
 				g.Expect(throttle.wait(types.NamespacedName{Name: "web"}, tc.before, tc.next, at)).To(BeZero())
@@ -191,7 +191,7 @@ func TestWhatGetsBetterBitByBitDoesNotWait(t *testing.T) {
 				}
 				return status
 			}
-			written := play(newThrottle(), found(0), 4*time.Second, 4*time.Second*time.Duration(many+1),
+			written := play(newLimiter(), found(0), 4*time.Second, 4*time.Second*time.Duration(many+1),
 				func(at time.Duration) *v1alpha1.ExposedAppStatus { return found(int32(at / (4 * time.Second))) })
 			g.Expect(written).To(HaveLen(int(many)))
 			g.Expect(written).To(HaveEach(WithTransform(
@@ -201,7 +201,7 @@ func TestWhatGetsBetterBitByBitDoesNotWait(t *testing.T) {
 }
 
 func TestTheFirstProofDoesNotWait(t *testing.T) {
-	g, throttle := NewWithT(t), newThrottle()
+	g, throttle := NewWithT(t), newLimiter()
 	for i := range 1000 {
 		key := types.NamespacedName{Name: fmt.Sprint(i)}
 		g.Expect(throttle.wait(key, unknownTo(settledStatus(1, 0)), settledStatus(1, 3), time.Unix(0, 0))).To(BeZero())
@@ -210,7 +210,7 @@ func TestTheFirstProofDoesNotWait(t *testing.T) {
 
 func TestAChangeOfEveryAppIsWrittenAtABoundedRate(t *testing.T) {
 	g := NewWithT(t)
-	throttle, start := newThrottle(), time.Unix(0, 0)
+	throttle, start := newLimiter(), time.Unix(0, 0)
 	waiting := make(map[types.NamespacedName]bool)
 	for i := range 2768 {
 		waiting[types.NamespacedName{Name: fmt.Sprint(i)}] = true
@@ -236,7 +236,7 @@ func TestAChangeOfEveryAppIsWrittenAtABoundedRate(t *testing.T) {
 func TestOtherWordsOnEveryAppHoldUpNothing(t *testing.T) {
 	const apps = 2000
 	g := NewWithT(t)
-	throttle, start := newThrottle(), time.Unix(0, 0)
+	throttle, start := newLimiter(), time.Unix(0, 0)
 	news := func(i int, second int) *v1alpha1.ExposedAppStatus {
 		if second > 0 && i%2 == 0 {
 			return settledStatus(1, 1)
@@ -262,8 +262,8 @@ func TestOtherWordsOnEveryAppHoldUpNothing(t *testing.T) {
 
 func TestAnAppThatIsGoneLeavesNoTurnBehind(t *testing.T) {
 	g := NewWithT(t)
-	throttle := newThrottle()
+	throttle := newLimiter()
 	throttle.wait(types.NamespacedName{Name: "web"}, settledStatus(1, 3), settledStatus(1, 2), time.Unix(0, 0))
-	throttle.forget(types.NamespacedName{Name: "web"})
+	throttle.Forget(types.NamespacedName{Name: "web"})
 	g.Expect(throttle.apps).To(BeEmpty())
 }

@@ -1,4 +1,4 @@
-package exposedapp
+package statuswriter
 
 import (
 	"context"
@@ -16,20 +16,20 @@ import (
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
-// statusWriter writes the statuses of ExposedApps, when they differ and their time has come.
-type statusWriter struct {
-	*throttle
+// Writer writes the statuses of ExposedApps, when they differ and their time has come.
+type Writer struct {
+	*limiter
 	client client.Client
 }
 
-func newStatusWriter(cached client.Client) *statusWriter {
-	return &statusWriter{throttle: newThrottle(), client: cached}
+func New(cached client.Client) *Writer {
+	return &Writer{limiter: newLimiter(), client: cached}
 }
 
-// write writes a status that changed, or returns how long that has to wait. Where the
+// Write writes a status that changed, or returns how long that has to wait. Where the
 // ExposedApp changed meanwhile, what was found may not be true of it any more: nothing is
 // written, and the change, which the cache is about to show, has it reconciled again.
-func (w *statusWriter) write(
+func (w *Writer) Write(
 	ctx context.Context, app *v1alpha1.ExposedApp, next v1alpha1.ExposedAppStatus, now time.Time,
 ) (written bool, pause time.Duration, _ error) {
 	if pause := w.wait(client.ObjectKeyFromObject(app), &app.Status, &next, now); pause > 0 {
@@ -55,7 +55,7 @@ func (w *statusWriter) write(
 
 // patch patches the status. The API server answers with the whole object, which
 // cannot be decoded where the spec cannot: then its metadata is asked for.
-func (w *statusWriter) patch(ctx context.Context, app *v1alpha1.ExposedApp, patch client.Patch) error {
+func (w *Writer) patch(ctx context.Context, app *v1alpha1.ExposedApp, patch client.Patch) error {
 	meta := metav1.ObjectMeta{Namespace: app.Namespace, Name: app.Name}
 	if workload.Unreadable(app) == "" {
 		return w.client.Status().Patch(ctx, &v1alpha1.ExposedApp{ObjectMeta: meta}, patch)

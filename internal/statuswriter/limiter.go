@@ -1,4 +1,7 @@
-package exposedapp
+// Package statuswriter decides when the status of an ExposedApp is written, and writes it. It
+// damps statuses that go to and fro and keeps all writes within limits; what gets worse does
+// not wait.
+package statuswriter
 
 import (
 	"slices"
@@ -45,17 +48,17 @@ const (
 	reasonBurst = 3
 )
 
-// throttle holds back writes of statuses that follow what is found, not what is
+// limiter holds back writes of statuses that follow what is found, not what is
 // declared. It never drops one: when its turn has come, an app is observed anew.
-type throttle struct {
+type limiter struct {
 	mu    sync.Mutex
 	all   *rate.Limiter
 	words *rate.Limiter
-	apps  map[types.NamespacedName]*turn
+	apps  map[types.NamespacedName]*appLimiter
 }
 
-// turn is when an app may write its status. Times are zero where there is none.
-type turn struct {
+// appLimiter is when an app may write its status. Times are zero where there is none.
+type appLimiter struct {
 	// rewords is nil until there is something to reword.
 	rewords *rate.Limiter
 	// at is the app's turn among all, while a status waits, and words whether that is
@@ -74,24 +77,24 @@ type turn struct {
 	turned, written time.Time
 }
 
-func newThrottle() *throttle {
-	return &throttle{
+func newLimiter() *limiter {
+	return &limiter{
 		all:   rate.NewLimiter(statusesPerSecond, statusBurst),
 		words: rate.NewLimiter(wordsPerSecond, wordsBurst),
-		apps:  make(map[types.NamespacedName]*turn),
+		apps:  make(map[types.NamespacedName]*appLimiter),
 	}
 }
 
 // wait returns how long the next status of an app has to wait, 0 for not at all.
 // It is told of every status, also of those that differ in nothing.
-func (t *throttle) wait(
+func (t *limiter) wait(
 	key types.NamespacedName, before, next *v1alpha1.ExposedAppStatus, now time.Time,
 ) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	app := t.apps[key]
 	if app == nil {
-		app = &turn{answers: answering(next)}
+		app = &appLimiter{answers: answering(next)}
 		t.apps[key] = app
 	}
 	change := answering(next) - answering(before)
@@ -128,12 +131,12 @@ func (t *throttle) wait(
 }
 
 // wrote takes note that the status is written.
-func (a *turn) wrote(now time.Time) {
+func (a *appLimiter) wrote(now time.Time) {
 	a.at, a.turned, a.written = time.Time{}, time.Time{}, now
 }
 
 // turn gives an app its turn among all that have something to tell, or words alone.
-func (t *throttle) turn(words bool, now time.Time) time.Time {
+func (t *limiter) turn(words bool, now time.Time) time.Time {
 	limiter := t.all
 	if words {
 		limiter = t.words
@@ -143,7 +146,7 @@ func (t *throttle) turn(words bool, now time.Time) time.Time {
 
 // rewording returns how long the app has to wait to tell other reasons, or words
 // alone. It takes nothing yet: by then there may be more to tell.
-func (a *turn) rewording(words bool, now time.Time) time.Duration {
+func (a *appLimiter) rewording(words bool, now time.Time) time.Duration {
 	if a.rewords == nil {
 		a.rewords = rate.NewLimiter(rate.Every(rewordPause), rewordBurst)
 	}
@@ -180,7 +183,7 @@ func sameReasons(before, next *v1alpha1.ExposedAppStatus) bool {
 
 // follow takes note of how many nodes answer, of whether these are more than the status
 // says, and whether that turns a condition.
-func (a *turn) follow(answers int32, better, turns bool, now time.Time) {
+func (a *appLimiter) follow(answers int32, better, turns bool, now time.Time) {
 	for len(a.recoveries) > 0 && now.Sub(a.recoveries[0]) > flapWindow {
 		a.recoveries = a.recoveries[1:]
 	}
@@ -205,11 +208,11 @@ func (a *turn) follow(answers int32, better, turns bool, now time.Time) {
 }
 
 // flaps tells whether the app goes to and fro.
-func (a *turn) flaps() bool { return !a.worse.IsZero() }
+func (a *appLimiter) flaps() bool { return !a.worse.IsZero() }
 
 // calm returns how long an app that goes to and fro has to wait with what it has to
 // tell. That something holds no more does not wait.
-func (a *turn) calm(better, turns bool, now time.Time) time.Duration {
+func (a *appLimiter) calm(better, turns bool, now time.Time) time.Duration {
 	switch {
 	case !a.flaps():
 		return 0
@@ -221,7 +224,7 @@ func (a *turn) calm(better, turns bool, now time.Time) time.Duration {
 	return 0
 }
 
-func (t *throttle) forget(key types.NamespacedName) {
+func (t *limiter) Forget(key types.NamespacedName) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.apps, key)
