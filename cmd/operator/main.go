@@ -36,6 +36,7 @@ import (
 	"github.com/exposedapp/exposedapp/internal/listwatch"
 	"github.com/exposedapp/exposedapp/internal/metrics"
 	"github.com/exposedapp/exposedapp/internal/metricsauth"
+	"github.com/exposedapp/exposedapp/internal/operatorcache"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 )
@@ -201,7 +202,7 @@ func newManager(config *rest.Config, opts options, health *listwatch.Health) (ct
 			return nil, err
 		}
 	}
-	cached, err := exposedapp.CacheOptions(config, health)
+	cached, err := operatorcache.Options(config, health)
 	if err != nil {
 		return nil, err
 	}

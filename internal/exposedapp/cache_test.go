@@ -14,6 +14,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/appstatus"
+	"github.com/exposedapp/exposedapp/internal/operatorcache"
 	"github.com/exposedapp/exposedapp/internal/ssa"
 	"github.com/exposedapp/exposedapp/internal/workload"
 	"github.com/exposedapp/exposedapp/test/applied"
@@ -63,7 +64,7 @@ func TestTrimService(t *testing.T) {
 			service.OwnerReferences = append([]metav1.OwnerReference{{Kind: "Other", Name: "x"}}, controller)
 			service.Finalizers = []string{"example.com/x"}
 			asCached(g, service)
-			g.Expect(remarkOn(service).text).To(Equal(c.kept), name)
+			g.Expect(operatorcache.CompactMetaOf(service).Text).To(Equal(c.kept), name)
 			g.Expect(service.OwnerReferences).To(HaveExactElements(controller), name)
 			g.Expect(service.Finalizers).To(BeEmpty(), name)
 		}
@@ -82,7 +83,7 @@ func TestTrimService(t *testing.T) {
 		g.Expect(subject(app, &appstatus.Observed{Service: service})).To(Equal(known))
 		g.Expect(workload.HeldPorts(service)).To(Equal(workload.HeldPorts(untouched)))
 		g.Expect(workload.WantedPort(app, service)).To(Equal(workload.WantedPort(app, untouched)))
-		g.Expect(remarkOn(service).digest).To(Equal(apart), "the node port is compared by itself")
+		g.Expect(operatorcache.CompactMetaOf(service).Digest).To(Equal(apart), "the node port is compared by itself")
 		g.Expect(service.Spec.ClusterIP).To(BeEmpty())
 		once := service.DeepCopy()
 		asCached(g, service)
@@ -125,7 +126,7 @@ func TestTrimDeployment(t *testing.T) {
 				g.Expect(appstatus.Of(app, &appstatus.Observed{Deployment: deployment}, gen.At(0))).
 					To(Equal(appstatus.Of(app, &appstatus.Observed{Deployment: untouched}, gen.At(0))))
 			}
-			g.Expect(remarkOn(deployment)).To(Equal(remark{digest: ssa.OwnedDigest(untouched, ssa.NewFieldSets(), "")}))
+			g.Expect(operatorcache.CompactMetaOf(deployment)).To(Equal(operatorcache.CompactMeta{Digest: ssa.OwnedDigest(untouched, ssa.NewFieldSets(), "")}))
 			g.Expect(deployment.Spec.Template).To(BeZero())
 			once := deployment.DeepCopy()
 			asCached(g, deployment)
@@ -212,16 +213,16 @@ func TestTrim(t *testing.T) {
 		&corev1.Node{ObjectMeta: describedMeta()}, &discoveryv1.EndpointSlice{ObjectMeta: describedMeta()},
 	}
 	for _, object := range whole {
-		g.Expect(trim()(object)).To(BeIdenticalTo(object))
+		g.Expect(operatorcache.Transform()(object)).To(BeIdenticalTo(object))
 		g.Expect(object.GetManagedFields()).To(BeEmpty(), "%T", object)
 	}
 	gone := toolscache.DeletedFinalStateUnknown{Key: "a", Obj: whole[0]}
-	g.Expect(trim()(gone)).To(Equal(gone), "a tombstone passes")
+	g.Expect(operatorcache.Transform()(gone)).To(Equal(gone), "a tombstone passes")
 }
 
 // asCached makes what the cache keeps of an object.
 func asCached(g *WithT, object any) {
-	_, err := trim()(object)
+	_, err := operatorcache.Transform()(object)
 	g.Expect(err).NotTo(HaveOccurred())
 }
 

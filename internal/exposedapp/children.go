@@ -18,6 +18,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/applyerror"
+	"github.com/exposedapp/exposedapp/internal/operatorcache"
 	"github.com/exposedapp/exposedapp/internal/ssa"
 	"github.com/exposedapp/exposedapp/internal/ssa/repair"
 	"github.com/exposedapp/exposedapp/internal/workload"
@@ -62,7 +63,7 @@ func (c *children) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp
 	if live != nil {
 		uid, asked.version = live.UID, live.ResourceVersion
 		wanted := func() ssa.Digest { return ssa.WantedDigest(workload.Deployment(app)) }
-		if c.memo.AsDeclared(key, asked.Declaration, remarkOn(live).digest, live.ResourceVersion, wanted) {
+		if c.memo.AsDeclared(key, asked.Declaration, operatorcache.CompactMetaOf(live).Digest, live.ResourceVersion, wanted) {
 			return nil
 		}
 	}
@@ -93,7 +94,7 @@ func (c *children) applyService(ctx context.Context, app *v1alpha1.ExposedApp) *
 		uid, asked.version = live.UID, live.ResourceVersion
 		wanted := func() ssa.Digest { return ssa.WantedDigest(workload.Service(app, 0)) }
 		if nodePort == workload.HeldPort(live) &&
-			c.memo.AsDeclared(key, asked.Declaration, remarkOn(live).digest, live.ResourceVersion, wanted) {
+			c.memo.AsDeclared(key, asked.Declaration, operatorcache.CompactMetaOf(live).Digest, live.ResourceVersion, wanted) {
 			return nil
 		}
 	}

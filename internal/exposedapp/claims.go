@@ -24,6 +24,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/applyerror"
+	"github.com/exposedapp/exposedapp/internal/operatorcache"
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
@@ -61,15 +62,15 @@ type claims struct {
 func newClaims(
 	ctx context.Context, informers cache.Cache, cached, direct client.Client, now clock.PassiveClock,
 ) (*claims, error) {
-	apps, err := newLookup(ctx, informers, &v1alpha1.ExposedApp{}, "nodePort", claimedPort)
+	apps, err := operatorcache.NewIndex(ctx, informers, &v1alpha1.ExposedApp{}, "nodePort", claimedPort)
 	if err != nil {
 		return nil, err
 	}
-	services, err := informerOf(ctx, informers, &corev1.Service{})
+	services, err := operatorcache.Informer(ctx, informers, &corev1.Service{})
 	if err != nil {
 		return nil, err
 	}
-	return &claims{client: cached, direct: direct, clock: now, asking: apps.find, services: services.GetStore()}, nil
+	return &claims{client: cached, direct: direct, clock: now, asking: apps.Find, services: services.GetStore()}, nil
 }
 
 // unavailable returns why a node port cannot be an app's now, nil where it can ask for it.

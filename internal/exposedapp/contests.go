@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/exposedapp/exposedapp/internal/operatorcache"
 )
 
 const (
@@ -39,7 +41,7 @@ func (c *contests) setBack(live *appsv1.Deployment, wanted int32, now time.Time)
 	if live == nil || ptr.Deref(live.Spec.Replicas, 1) == wanted {
 		return
 	}
-	manager := remarkOn(live).text
+	manager := operatorcache.CompactMetaOf(live).Text
 	if manager == "" {
 		return
 	}

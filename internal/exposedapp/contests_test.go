@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/exposedapp/exposedapp/internal/operatorcache"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -18,7 +19,7 @@ func TestContests(t *testing.T) {
 	scaled := func(manager string, replicas int32) *appsv1.Deployment {
 		live := gen.RolledOut(replicas)
 		live.Namespace = "shop"
-		remark{digest: 1, text: manager}.keep(live)
+		operatorcache.CompactMeta{Digest: 1, Text: manager}.Store(live)
 		return live
 	}
 	rival := func(second int) string {

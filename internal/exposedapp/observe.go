@@ -15,6 +15,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/appstatus"
 	"github.com/exposedapp/exposedapp/internal/compact"
+	"github.com/exposedapp/exposedapp/internal/operatorcache"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
@@ -31,7 +32,7 @@ func subject(app *v1alpha1.ExposedApp, seen *appstatus.Observed) reachability.Ap
 		NodePort:              workload.HeldPort(seen.Service),
 		ExternalTrafficPolicy: spec.ExternalTrafficPolicy,
 		Families:              strings.Join(families, ","),
-		Probe:                 remarkOn(seen.Service).text,
+		Probe:                 operatorcache.CompactMetaOf(seen.Service).Text,
 	}
 	if port := workload.OwnPort(seen.Service); port != nil {
 		identity.Port = port.Port

@@ -14,6 +14,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/appstatus"
+	"github.com/exposedapp/exposedapp/internal/operatorcache"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/workload"
 	"github.com/exposedapp/exposedapp/test/gen"
@@ -106,7 +107,7 @@ func TestExpectedNodes(t *testing.T) {
 func TestSubject(t *testing.T) {
 	service := gen.ServiceHolding(31000)
 	service.UID, service.ResourceVersion = "77aa", "42"
-	remark{text: "{}"}.keep(service)
+	operatorcache.CompactMeta{Text: "{}"}.Store(service)
 	service.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
 	service.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol}
 	service.Spec.Ports[0].TargetPort = intstr.FromInt32(9898)

@@ -33,6 +33,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/appstatus"
+	"github.com/exposedapp/exposedapp/internal/operatorcache"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 	"github.com/exposedapp/exposedapp/internal/statuswriter"
@@ -54,7 +55,7 @@ type Reconciler struct {
 	ExpectedNodes labels.Selector
 
 	// slices finds EndpointSlices by their Service.
-	slices   lookup[*discoveryv1.EndpointSlice]
+	slices   operatorcache.Index[*discoveryv1.EndpointSlice]
 	children *children
 	looks    *looks
 	statuses *statuswriter.Writer
@@ -140,7 +141,7 @@ func (r *Reconciler) observe(ctx context.Context, app *v1alpha1.ExposedApp, seen
 	if seen.Service == nil {
 		return nil
 	}
-	endpointSlices, err := r.slices.find(client.ObjectKeyFromObject(app).String())
+	endpointSlices, err := r.slices.Find(client.ObjectKeyFromObject(app).String())
 	if err != nil {
 		return fmt.Errorf("endpoint slices: %w", err)
 	}

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/operatorcache"
 	"github.com/exposedapp/exposedapp/internal/statuswriter"
 )
 
@@ -26,10 +27,10 @@ import (
 // manager. What runs in an event handler must not wait for the cache to show the
 // operator its own writes: it would wait for itself.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, options controller.Options) error {
-	if err := fillTogether(ctx, mgr.GetCache()); err != nil {
+	if err := operatorcache.StartInformers(ctx, mgr.GetCache()); err != nil {
 		return err
 	}
-	slices, err := newLookup(ctx, mgr.GetCache(), &discoveryv1.EndpointSlice{}, "service", serviceKey)
+	slices, err := operatorcache.NewIndex(ctx, mgr.GetCache(), &discoveryv1.EndpointSlice{}, "service", serviceKey)
 	if err != nil {
 		return err
 	}
@@ -93,10 +94,10 @@ func (r *Reconciler) sameName(ctx context.Context, object client.Object) []recon
 // name.
 func serviceOf(_ context.Context, object client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{
-		Namespace: object.GetNamespace(), Name: remarkOn(object).text,
+		Namespace: object.GetNamespace(), Name: operatorcache.CompactMetaOf(object).Text,
 	}}}
 }
 
 func serviceKey(slice *discoveryv1.EndpointSlice) []string {
-	return []string{types.NamespacedName{Namespace: slice.Namespace, Name: remarkOn(slice).text}.String()}
+	return []string{types.NamespacedName{Namespace: slice.Namespace, Name: operatorcache.CompactMetaOf(slice).Text}.String()}
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/exposedapp"
 	"github.com/exposedapp/exposedapp/internal/listwatch"
+	"github.com/exposedapp/exposedapp/internal/operatorcache"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 )
@@ -85,7 +86,7 @@ func startOperator() {
 	logged := rest.CopyConfig(config)
 	logged.Wrap(writes.wrap)
 	matrix, health := reachability.NewMatrix(), listwatch.NewHealth(clock.RealClock{})
-	cached, err := exposedapp.CacheOptions(logged, health)
+	cached, err := operatorcache.Options(logged, health)
 	Expect(err).NotTo(HaveOccurred())
 	reports, err := feed.NewReports(logged, matrix, clock.RealClock{}, health)
 	Expect(err).NotTo(HaveOccurred())

@@ -1,4 +1,4 @@
-package exposedapp
+package operatorcache
 
 import (
 	"maps"

@@ -1,4 +1,4 @@
-package exposedapp
+package operatorcache
 
 import (
 	"context"
@@ -9,23 +9,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// lookup finds the objects of a kind in the cache by a key. Beside each key the field
+// Index finds the objects of a kind in the cache by a key. Beside each key the field
 // indexes of controller-runtime have another for all namespaces, which nobody asks for
 // here and which takes a quarter of a KiB per app.
-type lookup[T client.Object] struct {
+type Index[T client.Object] struct {
 	objects toolscache.Indexer
 	name    string
 }
 
-// newLookup has the objects of example's kind found by the keys that keys returns of one.
-func newLookup[T client.Object](
+// NewIndex has the objects of example's kind found by the keys that keys returns of one.
+func NewIndex[T client.Object](
 	ctx context.Context, informers cache.Cache, example T, name string, keys func(T) []string,
-) (found lookup[T], err error) {
-	informer, err := informerOf(ctx, informers, example)
+) (found Index[T], err error) {
+	informer, err := Informer(ctx, informers, example)
 	if err != nil {
 		return found, err
 	}
-	return lookup[T]{informer.GetIndexer(), name}, informer.AddIndexers(toolscache.Indexers{
+	return Index[T]{informer.GetIndexer(), name}, informer.AddIndexers(toolscache.Indexers{
 		name: func(object any) ([]string, error) {
 			typed, ok := object.(T)
 			if !ok {
@@ -36,9 +36,9 @@ func newLookup[T client.Object](
 	})
 }
 
-// find returns the objects that have a key. They are those of the cache: nobody may
+// Find returns the objects that have a key. They are those of the cache: nobody may
 // change anything in them.
-func (l lookup[T]) find(key string) ([]T, error) {
+func (l Index[T]) Find(key string) ([]T, error) {
 	found, err := l.objects.ByIndex(l.name, key)
 	if err != nil {
 		return nil, fmt.Errorf("look up by %s: %w", l.name, err)
@@ -52,8 +52,8 @@ func (l lookup[T]) find(key string) ([]T, error) {
 	return objects, nil
 }
 
-// informerOf returns the informer of a kind, without waiting until it has synced.
-func informerOf(
+// Informer returns the informer of a kind, without waiting until it has synced.
+func Informer(
 	ctx context.Context, informers cache.Cache, example client.Object,
 ) (toolscache.SharedIndexInformer, error) {
 	informer, err := informers.GetInformer(ctx, example, cache.BlockUntilSynced(false))

@@ -1,4 +1,4 @@
-package exposedapp
+package operatorcache
 
 import (
 	"testing"
@@ -10,10 +10,10 @@ import (
 )
 
 func TestRemark(t *testing.T) {
-	for name, kept := range map[string]remark{
-		"a digest and a text": {digest: 1<<63 | 7, text: "{}"},
-		"a digest":            {digest: 7},
-		"a text":              {text: "web"},
+	for name, kept := range map[string]CompactMeta{
+		"a digest and a text": {Digest: 1<<63 | 7, Text: "{}"},
+		"a digest":            {Digest: 7},
+		"a text":              {Text: "web"},
 		"nothing":             {},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -22,8 +22,8 @@ func TestRemark(t *testing.T) {
 				Name: "web", Labels: map[string]string{"app": "web"}, Annotations: map[string]string{"note": "x"},
 				ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
 			}}
-			kept.keep(object)
-			g.Expect(remarkOn(object)).To(Equal(kept))
+			kept.Store(object)
+			g.Expect(CompactMetaOf(object)).To(Equal(kept))
 			g.Expect(object.ObjectMeta).To(And(HaveField("Labels", BeNil()), HaveField("Annotations", BeNil()),
 				HaveField("ManagedFields", BeNil())))
 			g.Expect(trimmed(object)).To(BeTrue())
@@ -34,10 +34,10 @@ func TestRemark(t *testing.T) {
 		for _, prefix := range []string{"", "web-", "web-of-many-a-letter-"} {
 			object := &metav1.ObjectMeta{GenerateName: prefix}
 			g.Expect(trimmed(object)).To(BeFalse())
-			g.Expect(remarkOn(object)).To(BeZero())
+			g.Expect(CompactMetaOf(object)).To(BeZero())
 		}
 	})
 	t.Run("no API server takes one for a generateName", func(t *testing.T) {
-		NewWithT(t).Expect(validation.IsDNS1123Label(remarked + "web")).NotTo(BeEmpty())
+		NewWithT(t).Expect(validation.IsDNS1123Label(compactPrefix + "web")).NotTo(BeEmpty())
 	})
 }

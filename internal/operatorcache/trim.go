@@ -1,4 +1,4 @@
-package exposedapp
+package operatorcache
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,9 +16,9 @@ import (
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
-// trim returns the function that makes what is cached of what the API server sent. It
+// Transform returns the function that makes what is cached of what the API server sent. It
 // changes objects in place, and nothing in one that it was given before: informers do that.
-func trim() toolscache.TransformFunc {
+func Transform() toolscache.TransformFunc {
 	fields := ssa.NewFieldSets()
 	return func(object any) (any, error) {
 		switch object := object.(type) {
@@ -56,7 +56,7 @@ func trimDeployment(deployment *appsv1.Deployment, fields ssa.FieldSets) {
 	if trimmed(deployment) {
 		return
 	}
-	remark{digest: ssa.OwnedDigest(deployment, fields, ""), text: replicasManager(deployment, fields)}.keep(deployment)
+	CompactMeta{Digest: ssa.OwnedDigest(deployment, fields, ""), Text: replicasManager(deployment, fields)}.Store(deployment)
 	compact.Texts(&deployment.Namespace)
 	trimOwners(deployment)
 	spec, status := deployment.Spec, deployment.Status
@@ -94,7 +94,7 @@ func trimService(service *corev1.Service, fields ssa.FieldSets) {
 		return
 	}
 	// A node port may have been picked, and is compared by itself.
-	remark{digest: ssa.OwnedDigest(service, fields, "nodePort"), text: probeOf(service)}.keep(service)
+	CompactMeta{Digest: ssa.OwnedDigest(service, fields, "nodePort"), Text: probeOf(service)}.Store(service)
 	compact.Texts(&service.Namespace)
 	trimOwners(service)
 	spec := service.Spec
@@ -152,7 +152,7 @@ func trimEndpointSlice(slice *discoveryv1.EndpointSlice) {
 	slice.ObjectMeta = metav1.ObjectMeta{
 		Namespace: slice.Namespace, Name: slice.Name, ResourceVersion: slice.ResourceVersion,
 	}
-	remark{text: service}.keep(slice)
+	CompactMeta{Text: service}.Store(slice)
 	slice.Ports = nil
 	slice.Endpoints = compact.Slice(slice.Endpoints)
 	for i := range slice.Endpoints {

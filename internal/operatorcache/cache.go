@@ -1,4 +1,7 @@
-package exposedapp
+// Package operatorcache says what the operator caches, and how: objects are trimmed to what
+// is used of them as they arrive, page by page. It alone knows how a trimmed object stores
+// what was in the rest.
+package operatorcache
 
 import (
 	"context"
@@ -19,16 +22,16 @@ import (
 	"github.com/exposedapp/exposedapp/internal/listwatch"
 )
 
-// CacheOptions says what the operator caches, and of that only what it uses.
+// Options says what the operator caches, and of that only what it uses.
 // Services and Deployments are watched in the whole cluster, because a foreign
 // one may hold the node port or the name of an ExposedApp. health is told of the
 // requests by which the cache is filled.
-func CacheOptions(config *rest.Config, health *listwatch.Health) (cache.Options, error) {
+func Options(config *rest.Config, health *listwatch.Health) (cache.Options, error) {
 	own, err := listwatch.NewClient(config, v1alpha1.SchemeGroupVersion, "ExposedApp")
 	if err != nil {
 		return cache.Options{}, err
 	}
-	transform := trim()
+	transform := Transform()
 	// Nobody changes anything in what is read of these kinds.
 	shared := true
 	return cache.Options{
@@ -58,9 +61,9 @@ func CacheOptions(config *rest.Config, health *listwatch.Health) (cache.Options,
 
 func asItIs(object any) (any, error) { return object, nil }
 
-// fillTogether has all caches filled at the same time. A manager begins with those
+// StartInformers has all caches filled at the same time. A manager begins with those
 // that are asked for before it starts, and would come to the others after them.
-func fillTogether(ctx context.Context, informers cache.Cache) error {
+func StartInformers(ctx context.Context, informers cache.Cache) error {
 	for _, object := range []client.Object{
 		&v1alpha1.ExposedApp{}, &appsv1.Deployment{}, &corev1.Service{}, &corev1.Node{}, &discoveryv1.EndpointSlice{},
 	} {
