@@ -34,6 +34,7 @@ import (
 	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/appstatus"
 	"github.com/exposedapp/exposedapp/internal/operatorcache"
+	"github.com/exposedapp/exposedapp/internal/podsampler"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 	"github.com/exposedapp/exposedapp/internal/statuswriter"
@@ -57,7 +58,7 @@ type Reconciler struct {
 	// slices finds EndpointSlices by their Service.
 	slices   operatorcache.Index[*discoveryv1.EndpointSlice]
 	children *children
-	looks    *looks
+	looks    *podsampler.Sampler
 	statuses *statuswriter.Writer
 	events   *rate.Limiter
 	retries  *retries
@@ -104,7 +105,7 @@ func (r *Reconciler) forget(app types.NamespacedName) {
 	r.statuses.Forget(app)
 	r.children.forget(app)
 	r.children.contests.forget(app)
-	r.looks.forget(app)
+	r.looks.Forget(app)
 	r.retries.after(app, 0, r.Clock.Now())
 }
 
@@ -174,6 +175,6 @@ func (r *Reconciler) inquire(
 ) (again time.Duration) {
 	var due time.Duration
 	seen.Rival, again = r.children.contests.rival(client.ObjectKeyFromObject(app), now)
-	seen.PodTrouble, due = r.looks.explain(ctx, app, seen.Deployment, now)
+	seen.PodTrouble, due = r.looks.Explain(ctx, app, seen.Deployment, now)
 	return soonest(again, due)
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/operatorcache"
+	"github.com/exposedapp/exposedapp/internal/podsampler"
 	"github.com/exposedapp/exposedapp/internal/statuswriter"
 )
 
@@ -45,7 +46,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 	if err != nil {
 		return err
 	}
-	r.slices, r.looks, r.statuses, r.retries = slices, newLooks(mgr.GetAPIReader()), statuswriter.New(r.Client), newRetries()
+	r.slices, r.looks, r.statuses, r.retries = slices, podsampler.New(mgr.GetAPIReader()), statuswriter.New(r.Client), newRetries()
 	r.children = newChildren(r.Client, direct, claims, r.Clock)
 	r.events = rate.NewLimiter(eventsPerSecond, eventBurst)
 	options.RateLimiter = r.retries

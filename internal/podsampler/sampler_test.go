@@ -1,4 +1,4 @@
-package exposedapp
+package podsampler
 
 import (
 	"context"
@@ -28,7 +28,7 @@ import (
 func TestLooksAreSeldom(t *testing.T) {
 	g := NewWithT(t)
 	pods := &podLister{pods: []corev1.Pod{failingPod("web", 0, "not found")}}
-	seconds := pods.follow(t.Context(), newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(3)), rolled(gen.Unavailable), 300)
+	seconds := pods.follow(t.Context(), New(pods), gen.ExposedApp("web", gen.WithReplicas(3)), rolled(gen.Unavailable), 300)
 	g.Expect(seconds).To(Equal([]int{5, 15, 35, 75, 135, 195, 255}))
 	for _, asked := range pods.options {
 		g.Expect(asked.Namespace).To(Equal("default"))
@@ -58,7 +58,7 @@ func TestNothingIsLookedIntoWhereNoPodLacks(t *testing.T) {
 			g := NewWithT(t)
 			pods := &podLister{}
 			app := gen.ExposedApp("web", append([]gen.Option{gen.WithReplicas(3)}, test.options...)...)
-			inquirer := newLooks(pods)
+			inquirer := New(pods)
 			g.Expect(pods.follow(t.Context(), inquirer, app, test.seen, 120)).To(BeEmpty())
 			g.Expect(inquirer.apps).To(BeEmpty(), "nothing is remembered")
 		})
@@ -73,7 +73,7 @@ func TestLooksOfAllAppsHaveABound(t *testing.T) {
 			g := NewWithT(t)
 			const apps = 50
 			pods := &podLister{}
-			inquirer := newLooks(pods)
+			inquirer := New(pods)
 			due := make([]time.Time, apps)
 			for now := gen.At(0).Time; now.Before(gen.At(2).Time); now = now.Add(every) {
 				pods.now = now
@@ -101,7 +101,7 @@ func TestLooksOfAllAppsHaveABound(t *testing.T) {
 // An API server that does not answer holds up one app, not all workers.
 func TestLooksAreTakenOneAtATime(t *testing.T) {
 	g := NewWithT(t)
-	looks, seen := newLooks(&podLister{}), rolled(gen.Unavailable)
+	looks, seen := New(&podLister{}), rolled(gen.Unavailable)
 	first, second := gen.ExposedApp("first", gen.WithReplicas(3)), gen.ExposedApp("second", gen.WithReplicas(3))
 	now := gen.At(0).Time
 	for _, app := range []*v1alpha1.ExposedApp{first, second} {
@@ -111,14 +111,14 @@ func TestLooksAreTakenOneAtATime(t *testing.T) {
 	g.Expect(looks.due(first, seen.Deployment, now)).To(BeZero())
 	now = now.Add(time.Second)
 	g.Expect(looks.due(second, seen.Deployment, now)).To(Equal(lookEvery), "the first is still at it")
-	looks.look(t.Context(), first, seen.Deployment, now)
+	looks.list(t.Context(), first, seen.Deployment, now)
 	g.Expect(looks.due(second, seen.Deployment, now)).To(BeZero())
 }
 
 func TestWhatALookFinds(t *testing.T) {
 	g := NewWithT(t)
 	pods := &podLister{pods: []corev1.Pod{failingPod("web", 0, "dial tcp 10.0.0.1:5001: i/o timeout")}}
-	inquirer, app := newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(3))
+	inquirer, app := New(pods), gen.ExposedApp("web", gen.WithReplicas(3))
 	at := func(second int, seen *appstatus.Observed) string {
 		inquire(t.Context(), inquirer, app, seen, gen.At(0).Add(time.Duration(second)*time.Second))
 		return seen.PodTrouble
@@ -166,7 +166,7 @@ func TestLooksOfALargeApp(t *testing.T) {
 	pods.pods[12] = failingPod("web", 12, "not found")
 	pods.pods[12].Status.Phase = corev1.PodRunning
 	seen := &appstatus.Observed{Deployment: gen.RolledOut(40, func(d *appsv1.Deployment) { d.Status.ReadyReplicas, d.Status.AvailableReplicas = 39, 39 })}
-	inquirer, app := newLooks(pods), gen.ExposedApp("web", gen.WithReplicas(40))
+	inquirer, app := New(pods), gen.ExposedApp("web", gen.WithReplicas(40))
 	pods.follow(t.Context(), inquirer, app, seen, 10)
 	g.Expect(pods.asked()).To(Equal([]string{
 		"status.phase=Pending ", "status.phase=Running ", "status.phase=Running 5", "status.phase=Running 10",
@@ -178,7 +178,7 @@ func TestLooksOfALargeApp(t *testing.T) {
 
 	pods.pods[12] = readyPod("web", 12)
 	pods.when, pods.options = nil, nil
-	inquirer = newLooks(pods)
+	inquirer = New(pods)
 	pods.follow(t.Context(), inquirer, app, seen, 10)
 	g.Expect(pods.asked()).To(HaveLen(5), "a look ends, also where nothing is found")
 	g.Expect(seen.PodTrouble).To(BeEmpty())
@@ -204,24 +204,24 @@ func TestWhatWasFoundOutlivesTheOperator(t *testing.T) {
 			}
 			app := gen.ExposedApp("web", gen.WithReplicas(3), gen.WithIdentity("9f3c", 4))
 			now := gen.At(0).Time
-			tell := func(inquirer *looks, pause time.Duration) v1alpha1.ExposedAppStatus {
+			tell := func(inquirer *Sampler, pause time.Duration) v1alpha1.ExposedAppStatus {
 				now = now.Add(pause)
 				inquire(t.Context(), inquirer, app, seen, now)
 				return appstatus.Of(app, seen, metav1.NewTime(now))
 			}
-			first := newLooks(pods)
+			first := New(pods)
 			app.Status = tell(first, 0)
 			plain := app.Status
 			app.Status = tell(first, lookAfter)
 			g.Expect(equality.Semantic.DeepEqual(plain, app.Status)).To(BeFalse(), "it was looked into")
 
-			second := newLooks(pods)
+			second := New(pods)
 			pods.pods = []corev1.Pod{failingPod("web", 0, "dial tcp 10.0.0.1:6002: i/o timeout")}
 			g.Expect(tell(second, time.Second)).To(Equal(app.Status))
 			g.Expect(tell(second, lookAfter)).To(Equal(app.Status))
 
 			app.Generation++
-			g.Expect(newLooks(pods).due(app, seen.Deployment, now)).To(Equal(lookAfter))
+			g.Expect(New(pods).due(app, seen.Deployment, now)).To(Equal(lookAfter))
 			g.Expect(appstatus.KnownCause(app, seen.Deployment)).To(BeEmpty(), "what was said of another spec")
 		})
 	}
@@ -236,8 +236,8 @@ func rolled(changes ...func(*appsv1.Deployment)) *appstatus.Observed {
 }
 
 // inquire has the pods of an app looked at, if that is due, as a reconciliation does.
-func inquire(ctx context.Context, pods *looks, app *v1alpha1.ExposedApp, seen *appstatus.Observed, now time.Time) (due time.Duration) {
-	seen.PodTrouble, due = pods.explain(ctx, app, seen.Deployment, now)
+func inquire(ctx context.Context, pods *Sampler, app *v1alpha1.ExposedApp, seen *appstatus.Observed, now time.Time) (due time.Duration) {
+	seen.PodTrouble, due = pods.Explain(ctx, app, seen.Deployment, now)
 	return due
 }
 
@@ -282,7 +282,7 @@ func (l *podLister) List(_ context.Context, into client.ObjectList, options ...c
 // follow has an app inquired about for some seconds, whenever that is due, and returns
 // the seconds at which its pods were listed.
 func (l *podLister) follow(
-	ctx context.Context, inquirer *looks, app *v1alpha1.ExposedApp, seen *appstatus.Observed, seconds int,
+	ctx context.Context, inquirer *Sampler, app *v1alpha1.ExposedApp, seen *appstatus.Observed, seconds int,
 ) (listed []int) {
 	if l.now.IsZero() {
 		l.now = gen.At(0).Time

@@ -1,4 +1,6 @@
-package exposedapp
+// Package podsampler finds out why the pods of an app are not ready. It lists a few of them,
+// seldom, and remembers what it found.
+package podsampler
 
 import (
 	"context"
@@ -40,14 +42,14 @@ const (
 	lookTimeout = 2 * time.Second
 )
 
-// looks finds out why pods are missing. Pods are not watched: a cluster has many, and
+// Sampler finds out why pods are missing. Pods are not watched: a cluster has many, and
 // they matter while an app lacks ready ones. Then a few are listed, seldom, and what
 // was found is remembered until nothing is lacking.
-type looks struct {
+type Sampler struct {
 	pods client.Reader
 
 	mu   sync.Mutex
-	apps map[types.NamespacedName]*look
+	apps map[types.NamespacedName]*sample
 	// free is the first turn that nobody has, and recent when the last looks were, the
 	// oldest first.
 	free   time.Time
@@ -57,8 +59,8 @@ type looks struct {
 	busy bool
 }
 
-// look is what is known of the pods of an app, at one generation of its Deployment.
-type look struct {
+// sample is what is known of the pods of an app, at one generation of its Deployment.
+type sample struct {
 	deployment types.UID
 	generation int64
 	ready      int32
@@ -78,37 +80,37 @@ type look struct {
 	why string
 }
 
-func newLooks(pods client.Reader) *looks {
-	return &looks{pods: pods, apps: make(map[types.NamespacedName]*look)}
+func New(pods client.Reader) *Sampler {
+	return &Sampler{pods: pods, apps: make(map[types.NamespacedName]*sample)}
 }
 
-// explain returns why pods of an app are not ready, where that is known, and how long it
+// Explain returns why pods of an app are not ready, where that is known, and how long it
 // is until it is to be found out again, 0 for never.
-func (l *looks) explain(
+func (l *Sampler) Explain(
 	ctx context.Context, app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, now time.Time,
 ) (why string, due time.Duration) {
 	key := client.ObjectKeyFromObject(app)
 	// A Deployment that cannot make pods tells why itself.
 	if !appstatus.LacksPods(app, deployment) || appstatus.DeploymentCondition(deployment, appsv1.DeploymentReplicaFailure) != nil {
-		l.forget(key)
+		l.Forget(key)
 		return "", 0
 	}
 	if due = l.due(app, deployment, now); due == 0 {
-		due = l.look(ctx, app, deployment, now)
+		due = l.list(ctx, app, deployment, now)
 	}
 	return l.why(key), due
 }
 
 // due returns how long it is until the pods of an app are to be looked at, 0 for now,
 // by the caller.
-func (l *looks) due(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, now time.Time) time.Duration {
+func (l *Sampler) due(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := client.ObjectKeyFromObject(app)
 	one := l.apps[key]
 	if one == nil || one.deployment != deployment.UID || one.generation != deployment.Generation {
 		known := one != nil
-		one = &look{
+		one = &sample{
 			deployment: deployment.UID, generation: deployment.Generation, ready: deployment.Status.ReadyReplicas,
 			due: now.Add(lookAfter), pause: lookPause,
 		}
@@ -143,8 +145,8 @@ func (l *looks) due(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, now
 	return 0
 }
 
-// look lists a few pods of an app, and returns how long it is until the next look.
-func (l *looks) look(
+// list lists a few pods of an app, and returns how long it is until the next look.
+func (l *Sampler) list(
 	ctx context.Context, app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, now time.Time,
 ) time.Duration {
 	l.mu.Lock()
@@ -177,7 +179,7 @@ func (l *looks) look(
 
 // inPhase selects the pods to look at: all that have not ended, or those of one phase
 // where these are more than a look shows.
-func (o *look) inPhase(deployment *appsv1.Deployment) fields.Selector {
+func (o *sample) inPhase(deployment *appsv1.Deployment) fields.Selector {
 	const phase = "status.phase"
 	if deployment.Status.Replicas <= podsPerLook {
 		o.phase, o.page = "", ""
@@ -191,7 +193,7 @@ func (o *look) inPhase(deployment *appsv1.Deployment) fields.Selector {
 }
 
 // elsewhere moves on to pods that were not looked at, and reports whether there are any.
-func (o *look) elsewhere(page string) bool {
+func (o *sample) elsewhere(page string) bool {
 	o.pages++
 	switch {
 	case o.phase == "":
@@ -211,7 +213,7 @@ func (o *look) elsewhere(page string) bool {
 }
 
 // why returns what was found out about an app.
-func (l *looks) why(key types.NamespacedName) string {
+func (l *Sampler) why(key types.NamespacedName) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if one := l.apps[key]; one != nil {
@@ -220,7 +222,7 @@ func (l *looks) why(key types.NamespacedName) string {
 	return ""
 }
 
-func (l *looks) forget(key types.NamespacedName) {
+func (l *Sampler) Forget(key types.NamespacedName) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.apps, key)
