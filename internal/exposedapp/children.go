@@ -19,6 +19,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/operatorcache"
+	"github.com/exposedapp/exposedapp/internal/portclaims"
 	"github.com/exposedapp/exposedapp/internal/ssa"
 	"github.com/exposedapp/exposedapp/internal/ssa/repair"
 	"github.com/exposedapp/exposedapp/internal/workload"
@@ -38,13 +39,13 @@ type children struct {
 	direct client.Client
 	clock  clock.PassiveClock
 
-	claims    *claims
+	claims    *portclaims.Claims
 	contests  *contests
 	memo      *ssa.Memo
 	decisions *decisions
 }
 
-func newChildren(cached, direct client.Client, claims *claims, now clock.PassiveClock) *children {
+func newChildren(cached, direct client.Client, claims *portclaims.Claims, now clock.PassiveClock) *children {
 	return &children{
 		client: cached, direct: direct, clock: now,
 		claims: claims, contests: newContests(), memo: ssa.NewMemo(), decisions: newDecisions(),
@@ -83,7 +84,7 @@ func (c *children) applyService(ctx context.Context, app *v1alpha1.ExposedApp) *
 	if problem != nil || workload.Suspended(app) {
 		return problem
 	}
-	nodePort, problem := c.claims.portToAskFor(ctx, app, live)
+	nodePort, problem := c.claims.PortFor(ctx, app, live)
 	if problem != nil {
 		return problem
 	}

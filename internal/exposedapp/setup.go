@@ -21,6 +21,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/operatorcache"
 	"github.com/exposedapp/exposedapp/internal/podsampler"
+	"github.com/exposedapp/exposedapp/internal/portclaims"
 	"github.com/exposedapp/exposedapp/internal/statuswriter"
 )
 
@@ -42,7 +43,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 	if err != nil {
 		return err
 	}
-	claims, err := newClaims(ctx, mgr.GetCache(), r.Client, direct, r.Clock)
+	claims, err := portclaims.New(ctx, mgr.GetCache(), r.Client, direct, r.Clock)
 	if err != nil {
 		return err
 	}
@@ -57,10 +58,10 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 		Named("exposedapp").
 		For(&v1alpha1.ExposedApp{}).
 		Watches(&v1alpha1.ExposedApp{}, newcomers()).
-		Watches(&v1alpha1.ExposedApp{}, claims.whenUnclaimed(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.ExposedApp{}, claims.WhenUnclaimed(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&appsv1.Deployment{}, sameName).
 		Watches(&corev1.Service{}, sameName).
-		Watches(&corev1.Service{}, claims.whenReleased()).
+		Watches(&corev1.Service{}, claims.WhenReleased()).
 		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(serviceOf)).
 		WatchesRawSource(&nodeSource{cache: mgr.GetCache(), matrix: r.Matrix, expected: r.ExpectedNodes}).
 		WatchesRawSource(&reportSource{reports: r.Reports, matrix: r.Matrix}).

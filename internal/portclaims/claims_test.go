@@ -1,4 +1,4 @@
-package exposedapp
+package portclaims
 
 import (
 	"fmt"
@@ -116,7 +116,7 @@ func TestOlderClaim(t *testing.T) {
 		apps = append(apps, app)
 	}
 	claim := func(app *v1alpha1.ExposedApp) *applyerror.Error {
-		return (&claims{asking: asking(apps...), clock: now}).olderClaim(app, 30001)
+		return (&Claims{asking: asking(apps...), clock: now}).olderClaim(app, 30001)
 	}
 	g.Expect(claim(apps[0])).To(BeNil())
 	for _, app := range apps[1:] {
@@ -136,7 +136,7 @@ func TestOlderClaim(t *testing.T) {
 		rest := slices.Clone(apps)
 		rest[0] = apps[0].DeepCopy()
 		out(rest[0])
-		found := (&claims{asking: asking(rest...), clock: now}).olderClaim(apps[2], 30001)
+		found := (&Claims{asking: asking(rest...), clock: now}).olderClaim(apps[2], 30001)
 		g.Expect(found.Message).To(HavePrefix("30001 is claimed by ExposedApp default/a, "))
 	}
 }

@@ -1,4 +1,4 @@
-package exposedapp
+package portclaims
 
 import (
 	"context"
@@ -32,7 +32,7 @@ type seat struct {
 // held, and so on, until what the app asks for is free. It is a few requests one after the
 // other, so that nobody else gets hold of a port in between. It returns false where that
 // cannot be done, or is done already.
-func (c *claims) rotate(
+func (c *Claims) rotate(
 	ctx context.Context, app *v1alpha1.ExposedApp, live *corev1.Service, line []*v1alpha1.ExposedApp,
 ) (bool, error) {
 	c.rotating.Lock()
@@ -56,7 +56,7 @@ func (c *claims) rotate(
 // seats returns the Services of a ring as they are now, this app's first. It returns none
 // where one does not hold what it did, or the API server would refuse it for another
 // reason than its node port.
-func (c *claims) seats(
+func (c *Claims) seats(
 	ctx context.Context, app *v1alpha1.ExposedApp, holds int32, line []*v1alpha1.ExposedApp,
 ) ([]seat, error) {
 	ring := []seat{{app: app, holds: holds}}
@@ -83,7 +83,7 @@ func (c *claims) seats(
 }
 
 // stepAside moves a Service to a node port that nobody holds or asks for, near its own.
-func (c *claims) stepAside(ctx context.Context, from seat) error {
+func (c *Claims) stepAside(ctx context.Context, from seat) error {
 	var err error
 	for i := range int32(asideTries) {
 		aside := from.holds + i/2 + 1
@@ -104,7 +104,7 @@ func (c *claims) stepAside(ctx context.Context, from seat) error {
 }
 
 // move applies a Service with a node port.
-func (c *claims) move(ctx context.Context, from seat, nodePort int32, options ...client.ApplyOption) error {
+func (c *Claims) move(ctx context.Context, from seat, nodePort int32, options ...client.ApplyOption) error {
 	wanted := workload.Service(from.app, nodePort).WithUID(from.service.UID)
 	writer := client.Writer(c.client)
 	if len(options) > 0 {

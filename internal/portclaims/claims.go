@@ -1,4 +1,7 @@
-package exposedapp
+// Package portclaims decides which ExposedApp has which node port. The oldest of those that
+// ask for a port that nobody holds has it, and apps that hold what others ask for change
+// ports with each other.
+package portclaims
 
 import (
 	"context"
@@ -41,9 +44,9 @@ const (
 	longestLine = 64
 )
 
-// claims decides which app has which node port. Who holds a port and who asks for it
+// Claims decides which app has which node port. Who holds a port and who asks for it
 // comes from the cache.
-type claims struct {
+type Claims struct {
 	client client.Client
 	// direct reads from the API server, and does what the cache need not show.
 	direct client.Client
@@ -58,10 +61,10 @@ type claims struct {
 	rotating sync.Mutex
 }
 
-// newClaims returns the claims of the apps and Services in a cache.
-func newClaims(
+// New returns the claims of the apps and Services in a cache.
+func New(
 	ctx context.Context, informers cache.Cache, cached, direct client.Client, now clock.PassiveClock,
-) (*claims, error) {
+) (*Claims, error) {
 	apps, err := operatorcache.NewIndex(ctx, informers, &v1alpha1.ExposedApp{}, "nodePort", claimedPort)
 	if err != nil {
 		return nil, err
@@ -70,12 +73,12 @@ func newClaims(
 	if err != nil {
 		return nil, err
 	}
-	return &claims{client: cached, direct: direct, clock: now, asking: apps.Find, services: services.GetStore()}, nil
+	return &Claims{client: cached, direct: direct, clock: now, asking: apps.Find, services: services.GetStore()}, nil
 }
 
 // unavailable returns why a node port cannot be an app's now, nil where it can ask for it.
 // No request is made: most that are in conflict stay so for long.
-func (c *claims) unavailable(
+func (c *Claims) unavailable(
 	ctx context.Context, app *v1alpha1.ExposedApp, live *corev1.Service, nodePort int32,
 ) *applyerror.Error {
 	holder := c.holderOf(app, nodePort)
@@ -151,7 +154,7 @@ const (
 
 // follow follows who holds the node port that an app asks for, what that asks for, and so
 // on. It returns the apps that do, in this order.
-func (c *claims) follow(
+func (c *Claims) follow(
 	ctx context.Context, app *v1alpha1.ExposedApp, live, holder *corev1.Service, nodePort int32,
 ) (line []*v1alpha1.ExposedApp, _ lineEnd) {
 	for range longestLine {
@@ -182,7 +185,7 @@ func (c *claims) follow(
 
 // mover returns the ExposedApp whose Service holds a node port, if it asks for another one
 // and nothing else keeps it from that.
-func (c *claims) mover(ctx context.Context, holder *corev1.Service, nodePort int32) *v1alpha1.ExposedApp {
+func (c *Claims) mover(ctx context.Context, holder *corev1.Service, nodePort int32) *v1alpha1.ExposedApp {
 	app := c.ownerOf(ctx, holder)
 	if app == nil || workload.Suspended(app) || workload.HeldPort(holder) != nodePort {
 		return nil
@@ -195,7 +198,7 @@ func (c *claims) mover(ctx context.Context, holder *corev1.Service, nodePort int
 }
 
 // ownerOf returns the ExposedApp that controls a Service, nil for none.
-func (c *claims) ownerOf(ctx context.Context, service *corev1.Service) *v1alpha1.ExposedApp {
+func (c *Claims) ownerOf(ctx context.Context, service *corev1.Service) *v1alpha1.ExposedApp {
 	owner := metav1.GetControllerOf(service)
 	if owner == nil || !workload.IsExposedApp(owner) {
 		return nil
@@ -210,7 +213,7 @@ func (c *claims) ownerOf(ctx context.Context, service *corev1.Service) *v1alpha1
 
 // leaving tells whether a Service is being deleted, or waits for the garbage
 // collector because its ExposedApp is gone.
-func (c *claims) leaving(ctx context.Context, service *corev1.Service) bool {
+func (c *Claims) leaving(ctx context.Context, service *corev1.Service) bool {
 	if service.DeletionTimestamp != nil {
 		return true
 	}
@@ -220,7 +223,7 @@ func (c *claims) leaving(ctx context.Context, service *corev1.Service) bool {
 
 // olderClaim returns a refusal where an older ExposedApp asks for the same node port, which
 // nobody holds: the oldest of all is about to have it.
-func (c *claims) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *applyerror.Error {
+func (c *Claims) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *applyerror.Error {
 	rivals, err := c.asking(strconv.Itoa(int(nodePort)))
 	if err != nil {
 		return applyerror.Of("Service", fmt.Errorf("who asks for node port %d: %w", nodePort, err))
@@ -271,8 +274,8 @@ func older(a, b *v1alpha1.ExposedApp) bool {
 	return a.UID < b.UID
 }
 
-// portToAskFor returns the node port to ask for, 0 for any, or why none can be had now.
-func (c *claims) portToAskFor(
+// PortFor returns the node port to ask for, 0 for any, or why none can be had now.
+func (c *Claims) PortFor(
 	ctx context.Context, app *v1alpha1.ExposedApp, live *corev1.Service,
 ) (int32, *applyerror.Error) {
 	nodePort, held := workload.WantedPort(app, live), workload.HeldPort(live)
@@ -289,7 +292,7 @@ func (c *claims) portToAskFor(
 
 // holderOf returns a Service other than the app's own that holds a node port, nil where
 // none is known. An index would take half a KiB for each Service, and this is seldom asked.
-func (c *claims) holderOf(app *v1alpha1.ExposedApp, nodePort int32) *corev1.Service {
+func (c *Claims) holderOf(app *v1alpha1.ExposedApp, nodePort int32) *corev1.Service {
 	for _, object := range c.services.List() {
 		service, ok := object.(*corev1.Service)
 		if !ok || !slices.Contains(workload.HeldPorts(service), nodePort) {
@@ -322,16 +325,16 @@ func named(kind string, object client.Object) string {
 	return fmt.Sprintf("%s %s/%s", kind, object.GetNamespace(), object.GetName())
 }
 
-// whenUnclaimed wakes the ExposedApps that ask for a node port which another one asked
+// WhenUnclaimed wakes the ExposedApps that ask for a node port which another one asked
 // for and no longer does.
-func (c *claims) whenUnclaimed() handler.EventHandler { return onRelease(c, claimedPort) }
+func (c *Claims) WhenUnclaimed() handler.EventHandler { return onRelease(c, claimedPort) }
 
-// whenReleased wakes the ExposedApps that ask for a node port which a Service held
+// WhenReleased wakes the ExposedApps that ask for a node port which a Service held
 // and no longer does.
-func (c *claims) whenReleased() handler.EventHandler { return onRelease(c, servicePorts) }
+func (c *Claims) WhenReleased() handler.EventHandler { return onRelease(c, servicePorts) }
 
 // onRelease handles the events by which an object loses node ports.
-func onRelease[T client.Object](c *claims, ports func(T) []string) handler.EventHandler {
+func onRelease[T client.Object](c *Claims, ports func(T) []string) handler.EventHandler {
 	return handler.Funcs{
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent,
 			queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
@@ -351,7 +354,7 @@ func onRelease[T client.Object](c *claims, ports func(T) []string) handler.Event
 }
 
 // enqueue wakes the ExposedApps that ask for one of some node ports.
-func (c *claims) enqueue(ports sets.Set[string], queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+func (c *Claims) enqueue(ports sets.Set[string], queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	for port := range ports {
 		apps, err := c.asking(port)
 		if err != nil {
