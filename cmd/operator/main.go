@@ -30,8 +30,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/recorder"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/controller/exposedapp"
 	"github.com/exposedapp/exposedapp/internal/controller/nodereachability"
-	"github.com/exposedapp/exposedapp/internal/exposedapp"
 	"github.com/exposedapp/exposedapp/internal/lease"
 	"github.com/exposedapp/exposedapp/internal/listwatch"
 	"github.com/exposedapp/exposedapp/internal/metrics"

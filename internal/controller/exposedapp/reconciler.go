@@ -2,11 +2,10 @@
 // Service, and writes back what is true of them: the conditions, and the verdict
 // of every node on whether it answers.
 //
-// Reconcile acts, observes and reports. What to make (workload.go) and what to
-// say (status.go, conditions.go, rollout.go) are pure functions; the API server
-// is met in children.go, repair.go, claims.go, swap.go, observe.go and looks.go alone. All
-// reads are from the cache, which shows the operator its own writes, but for those of
-// pods.
+// Reconcile acts, observes and reports. What to make (package workload) and what to say
+// (package appstatus) are pure functions; when a status is written is up to package
+// statuswriter. All reads are from the cache (package operatorcache), which shows the
+// operator its own writes, but for those of pods and of children that are repaired.
 package exposedapp
 
 import (

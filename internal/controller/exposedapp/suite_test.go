@@ -25,7 +25,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/exposedapp"
+	"github.com/exposedapp/exposedapp/internal/controller/exposedapp"
 	"github.com/exposedapp/exposedapp/internal/listwatch"
 	"github.com/exposedapp/exposedapp/internal/operatorcache"
 	"github.com/exposedapp/exposedapp/internal/reachability"
@@ -53,7 +53,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	Expect(os.Getenv("KUBEBUILDER_ASSETS")).NotTo(BeEmpty(), "run make test-unit, which names the API server")
 	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
 	testEnv = &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
+		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "..", "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
 	var err error
