@@ -70,7 +70,7 @@ func main() {
 	flag.Parse()
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
 
-	if err := outlast(func() error { return run(opts) }); err != nil {
+	if err := restartOnLostLease(func() error { return run(opts) }); err != nil {
 		fmt.Fprintln(os.Stderr, "operator:", err)
 		os.Exit(1)
 	}
@@ -141,7 +141,7 @@ func run(opts options) error {
 			return fmt.Errorf("register metrics: %w", err)
 		}
 	}
-	if err := mgr.Add(memoryReturner{}); err != nil {
+	if err := mgr.Add(scavenger{}); err != nil {
 		return fmt.Errorf("add the memory returner: %w", err)
 	}
 	return mgr.Start(ctx)

@@ -18,19 +18,19 @@ const (
 	worthShare = 8
 )
 
-// memoryReturner gives memory back to the system while the operator is at rest. Go
+// scavenger gives memory back to the system while the operator is at rest. Go
 // keeps room for as much garbage as the last work made, which is mostly the start, or
 // thousands of apps at once: for days after it nothing needs that room.
-type memoryReturner struct{}
+type scavenger struct{}
 
 // NeedLeaderElection says that a standby does so as well.
-func (memoryReturner) NeedLeaderElection() bool { return false }
+func (scavenger) NeedLeaderElection() bool { return false }
 
 // Start returns when the context ends.
-func (memoryReturner) Start(ctx context.Context) error {
+func (scavenger) Start(ctx context.Context) error {
 	ticker := time.NewTicker(restTime)
 	defer ticker.Stop()
-	var before thrift
+	var before heapSample
 	for {
 		select {
 		case <-ctx.Done():
@@ -53,13 +53,13 @@ func readHeap() heap {
 	return heap{holds: samples[0].Value.Uint64(), allocated: samples[1].Value.Uint64()}
 }
 
-// thrift is how much had been allocated, in bytes, at the last look and when memory was
+// heapSample is how much had been allocated, in bytes, at the last look and when memory was
 // last given back.
-type thrift struct{ looked, returned uint64 }
+type heapSample struct{ looked, returned uint64 }
 
 // due tells whether the heap was at rest since the last look, and has garbage that is
 // worth a collection.
-func (t *thrift) due(now heap) bool {
+func (t *heapSample) due(now heap) bool {
 	rests := now.allocated-t.looked < now.holds/restShare
 	t.looked = now.allocated
 	if !rests || now.allocated-t.returned < now.holds/worthShare {

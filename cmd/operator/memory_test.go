@@ -9,7 +9,7 @@ import (
 // TestMemoryIsReturnedAtRest goes through looks at a heap of 160 bytes, a minute apart.
 func TestMemoryIsReturnedAtRest(t *testing.T) {
 	g := NewWithT(t)
-	var before thrift
+	var before heapSample
 	for _, look := range []struct {
 		allocated uint64
 		due       bool

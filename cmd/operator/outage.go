@@ -23,10 +23,10 @@ import (
 // for it.
 const lostLease = "leader election lost"
 
-// outlast runs the operator, anew each time it has lost its lease: in place,
+// restartOnLostLease runs the operator, anew each time it has lost its lease: in place,
 // since the kubelet lets a container that ended in one outage of the API server
 // wait ever longer in the next.
-func outlast(run func() error) error {
+func restartOnLostLease(run func() error) error {
 	err := run()
 	if err == nil || err.Error() != lostLease {
 		return err
@@ -46,7 +46,7 @@ func awaitAPIServer(ctx context.Context, config *rest.Config, probeAddress strin
 	if err != nil {
 		return err
 	}
-	stop, err := seemAlive(ctx, probeAddress)
+	stop, err := serveEarlyHealthz(ctx, probeAddress)
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func serves(groups *metav1.APIGroupList) bool {
 	})
 }
 
-// seemAlive answers the liveness probe until the manager does.
-func seemAlive(ctx context.Context, probeAddress string) (stop func(), err error) {
+// serveEarlyHealthz answers the liveness probe until the manager does.
+func serveEarlyHealthz(ctx context.Context, probeAddress string) (stop func(), err error) {
 	if probeAddress == "" || probeAddress == "0" {
 		return func() {}, nil
 	}

@@ -18,18 +18,18 @@ import (
 )
 
 const (
-	// askAgain is when the operator asks again for what a quota or a policy of the
+	// retryRefused is when the operator asks again for what a quota or a policy of the
 	// cluster refuses. No event tells that one of these was changed; to watch the quotas
 	// would take an event for every pod that comes and goes.
-	askAgain = 10 * time.Second
+	retryRefused = 10 * time.Second
 
-	// askSeldom is when it asks again for what a human has to correct. Most of that is
+	// retryInvalid is when it asks again for what a human has to correct. Most of that is
 	// known to be refused again, but a webhook may name fields as well.
-	askSeldom = 5 * time.Minute
+	retryInvalid = 5 * time.Minute
 
-	// LookAgain is when an app looks again at what is about to come to pass, for the case
+	// RetryPassing is when an app looks again at what is about to come to pass, for the case
 	// that no event tells it.
-	LookAgain = 5 * time.Second
+	RetryPassing = 5 * time.Second
 )
 
 // Error is why a child is not as declared. It is nil where all is well.
@@ -114,20 +114,20 @@ func Of(kind string, err error) *Error {
 	case err == nil:
 		return nil
 	case errors.Is(err, ErrReplaced):
-		return &Error{Reason: v1alpha1.ReasonPending, Message: fmt.Sprintf("the %s: %v", kind, err), RetryAfter: LookAgain}
+		return &Error{Reason: v1alpha1.ReasonPending, Message: fmt.Sprintf("the %s: %v", kind, err), RetryAfter: RetryPassing}
 	case isDrift:
 		return &Error{
 			Reason: v1alpha1.ReasonApplyFailed,
 			Message: fmt.Sprintf("others changed the %s so that the API server refuses to have it as declared, trying again; "+
 				"delete it, and the operator makes it anew: %v", kind, err),
-			RetryAfter: askAgain,
+			RetryAfter: retryRefused,
 		}
 	case NamesField(err):
 		return &Error{
 			Reason:     v1alpha1.ReasonInvalidApp,
 			Message:    fmt.Sprintf("the API server refuses the %s, correct the ExposedApp's spec: %v", kind, err),
 			Stalled:    true,
-			RetryAfter: askSeldom,
+			RetryAfter: retryInvalid,
 		}
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return &Error{
@@ -137,8 +137,8 @@ func Of(kind string, err error) *Error {
 	case apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err):
 		return &Error{
 			Reason:     v1alpha1.ReasonApplyFailed,
-			Message:    fmt.Sprintf("the cluster refuses the %s, asking again every %v: %v", kind, askAgain, err),
-			RetryAfter: askAgain,
+			Message:    fmt.Sprintf("the cluster refuses the %s, asking again every %v: %v", kind, retryRefused, err),
+			RetryAfter: retryRefused,
 		}
 	default:
 		return &Error{
@@ -169,7 +169,7 @@ func OfService(app *v1alpha1.ExposedApp, nodePort int32, err error) *Error {
 			Message: fmt.Sprintf("node port %d: %s: set spec.nodePort to a port of that range, "+
 				"or leave it out to have one picked", nodePort, outOfRange),
 			Stalled:    true,
-			RetryAfter: askSeldom,
+			RetryAfter: retryInvalid,
 		}
 	}
 	return Of("Service", err)

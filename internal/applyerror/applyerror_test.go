@@ -43,7 +43,7 @@ func TestRefused(t *testing.T) {
 				g.Expect(got.IsStalled()).To(Equal(test.stalled))
 				if test.stalled {
 					g.Expect(got.Err()).NotTo(HaveOccurred(), "the operator sleeps until a human edits")
-					g.Expect(got.Pause()).To(Equal(askSeldom), "or a webhook is gone")
+					g.Expect(got.Pause()).To(Equal(retryInvalid), "or a webhook is gone")
 				} else {
 					g.Expect(got.Err()).To(MatchError(test.err))
 				}
@@ -82,7 +82,7 @@ func TestRefusedByTheCluster(t *testing.T) {
 				Not(ContainSubstring("spec,"))))
 			g.Expect(got.IsStalled()).To(BeFalse())
 			g.Expect(got.Err()).NotTo(HaveOccurred(), "it would be tried ever later")
-			g.Expect(got.Pause()).To(Equal(askAgain))
+			g.Expect(got.Pause()).To(Equal(retryRefused))
 		})
 	}
 }

@@ -6,27 +6,27 @@ import (
 	"unique"
 )
 
-// Texts makes the texts in what it is pointed to share their bytes with the same texts
+// Intern makes the texts in what it is pointed to share their bytes with the same texts
 // elsewhere. Thousands of apps have the same labels, images and nodes, and a decoder
 // makes a copy of each text.
-func Texts(values ...any) {
+func Intern(values ...any) {
 	for _, value := range values {
-		shareTexts(reflect.ValueOf(value).Elem())
+		intern(reflect.ValueOf(value).Elem())
 	}
 }
 
-func shareTexts(value reflect.Value) {
+func intern(value reflect.Value) {
 	switch value.Kind() {
 	case reflect.String:
 		value.SetString(unique.Make(value.String()).Value())
 	case reflect.Pointer:
 		if !value.IsNil() {
-			shareTexts(value.Elem())
+			intern(value.Elem())
 		}
 	case reflect.Struct:
 		for _, field := range value.Fields() {
 			if field.CanSet() {
-				shareTexts(field)
+				intern(field)
 			}
 		}
 	case reflect.Slice:
@@ -34,16 +34,16 @@ func shareTexts(value reflect.Value) {
 			return
 		}
 		for i := range value.Len() {
-			shareTexts(value.Index(i))
+			intern(value.Index(i))
 		}
 	case reflect.Map:
-		shareMap(value)
+		internMap(value)
 	}
 }
 
-// shareMap does so with a map of texts by texts. A key that is there stays as it is, so
+// internMap does so with a map of texts by texts. A key that is there stays as it is, so
 // the map is made anew.
-func shareMap(value reflect.Value) {
+func internMap(value reflect.Value) {
 	texts, ok := reflect.TypeAssert[map[string]string](value)
 	if !ok || texts == nil {
 		return
@@ -55,8 +55,8 @@ func shareMap(value reflect.Value) {
 	value.Set(reflect.ValueOf(shared))
 }
 
-// Slice returns a slice with no room for more.
-func Slice[T any](items []T) []T {
+// Shrink returns a slice with no room for more.
+func Shrink[T any](items []T) []T {
 	if len(items) == cap(items) {
 		return items
 	}

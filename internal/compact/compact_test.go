@@ -39,8 +39,8 @@ func TestTexts(t *testing.T) {
 		return all
 	}
 	one, other, want := decode(), decode(), decode()
-	compact.Texts(one)
-	compact.Texts(other)
+	compact.Intern(one)
+	compact.Intern(other)
 	g.Expect(one).To(Equal(want))
 	g.Expect(other).To(Equal(want))
 	a, b, c := bytesOf(one), bytesOf(other), bytesOf(want)
@@ -53,7 +53,7 @@ func TestTexts(t *testing.T) {
 
 func TestSlice(t *testing.T) {
 	g := NewWithT(t)
-	g.Expect(compact.Slice(append(make([]int, 0, 8), 1, 2))).To(And(Equal([]int{1, 2}), HaveCap(2)))
+	g.Expect(compact.Shrink(append(make([]int, 0, 8), 1, 2))).To(And(Equal([]int{1, 2}), HaveCap(2)))
 	full := []int{1, 2}
-	g.Expect(&compact.Slice(full)[0]).To(BeIdenticalTo(&full[0]), "nothing is copied that has no room to spare")
+	g.Expect(&compact.Shrink(full)[0]).To(BeIdenticalTo(&full[0]), "nothing is copied that has no room to spare")
 }

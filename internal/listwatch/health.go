@@ -12,9 +12,9 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// blindTime is how long a resource may fail to be listed or watched until the operator
+// unreadyAfter is how long a resource may fail to be listed or watched until the operator
 // is not ready.
-const blindTime = 30 * time.Second
+const unreadyAfter = 30 * time.Second
 
 // Health knows which resources fail to be listed or watched, and since when. It is safe
 // for concurrent use.
@@ -81,7 +81,7 @@ func (h *Health) Check(*http.Request) error {
 	now := h.clock.Now()
 	var blind []string
 	for request, failure := range h.failing {
-		if failure.err != nil && now.Sub(failure.since) > blindTime {
+		if failure.err != nil && now.Sub(failure.since) > unreadyAfter {
 			blind = append(blind, fmt.Sprintf("%s %s: %v", request.verb, request.resource, failure.err))
 		}
 	}

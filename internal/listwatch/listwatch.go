@@ -25,13 +25,13 @@ func Persistent(
 	return pages{&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {
 			return InPages(size, func(options metav1.ListOptions) (runtime.Object, error) {
-				return retryWhileAway(ctx, note.of("list"), func() (runtime.Object, error) {
+				return retryWhileUnavailable(ctx, note.of("list"), func() (runtime.Object, error) {
 					return under.ListWithContext(ctx, options)
 				})
 			}, keep)
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return retryWhileAway(ctx, note.of("watch"), func() (watch.Interface, error) {
+			return retryWhileUnavailable(ctx, note.of("watch"), func() (watch.Interface, error) {
 				return under.WatchWithContext(ctx, options)
 			})
 		},

@@ -13,13 +13,13 @@ import (
 // there. The longest is twice that.
 const retryPause = time.Second
 
-// retryWhileAway repeats a request until the API server answers it, and notes the
+// retryWhileUnavailable repeats a request until the API server answers it, and notes the
 // outcome of each try.
-func retryWhileAway[T any](ctx context.Context, note func(error), request func() (T, error)) (T, error) {
+func retryWhileUnavailable[T any](ctx context.Context, note func(error), request func() (T, error)) (T, error) {
 	for {
 		result, err := request()
 		note(err)
-		if !IsAway(err) {
+		if !IsUnavailable(err) {
 			return result, err
 		}
 		select {
@@ -30,8 +30,8 @@ func retryWhileAway[T any](ctx context.Context, note func(error), request func()
 	}
 }
 
-// IsAway reports whether an error is of an API server that is not there, or not ready.
-func IsAway(err error) bool {
+// IsUnavailable reports whether an error is of an API server that is not there, or not ready.
+func IsUnavailable(err error) bool {
 	return utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) ||
 		utilnet.IsTimeout(err) || utilnet.IsHTTP2ConnectionLost(err) ||
 		apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err)

@@ -31,7 +31,7 @@ func TestOperatorIsBackSoonAfterTheAPIServer(t *testing.T) {
 					answered++
 				}
 				began := time.Now()
-				answer, err := retryWhileAway(t.Context(), note, func() (string, error) {
+				answer, err := retryWhileUnavailable(t.Context(), note, func() (string, error) {
 					if time.Since(began) < time.Minute {
 						return "", failure
 					}
@@ -51,7 +51,7 @@ func TestOperatorTriesNothingAgainThatIsRefusedForGood(t *testing.T) {
 	g := NewWithT(t)
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "", errors.New("no"))
 	var noted []error
-	_, err := retryWhileAway(t.Context(), func(err error) { noted = append(noted, err) }, func() (string, error) { return "", forbidden })
+	_, err := retryWhileUnavailable(t.Context(), func(err error) { noted = append(noted, err) }, func() (string, error) { return "", forbidden })
 	g.Expect(err).To(Equal(forbidden))
 	g.Expect(noted).To(HaveExactElements(MatchError(forbidden)))
 }
@@ -59,6 +59,6 @@ func TestOperatorTriesNothingAgainThatIsRefusedForGood(t *testing.T) {
 func TestOperatorStopsWhileTheAPIServerIsAway(t *testing.T) {
 	g := NewWithT(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := retryWhileAway(ctx, func(error) { cancel() }, func() (string, error) { return "", syscall.ECONNREFUSED })
+	_, err := retryWhileUnavailable(ctx, func(error) { cancel() }, func() (string, error) { return "", syscall.ECONNREFUSED })
 	g.Expect(err).To(MatchError(syscall.ECONNREFUSED))
 }

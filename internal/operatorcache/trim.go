@@ -41,12 +41,12 @@ func Transform() toolscache.TransformFunc {
 func trimApp(app *v1alpha1.ExposedApp) {
 	app.ManagedFields, app.Labels, app.Annotations = nil, nil, nil
 	app.OwnerReferences, app.Finalizers = nil, nil
-	app.Status.Conditions = compact.Slice(app.Status.Conditions)
-	app.Status.Nodes = compact.Slice(app.Status.Nodes)
-	compact.Texts(&app.Namespace, &app.Spec, &app.Status.Nodes)
+	app.Status.Conditions = compact.Shrink(app.Status.Conditions)
+	app.Status.Nodes = compact.Shrink(app.Status.Nodes)
+	compact.Intern(&app.Namespace, &app.Spec, &app.Status.Nodes)
 	for i := range app.Status.Conditions {
 		condition := &app.Status.Conditions[i]
-		compact.Texts(&condition.Type, &condition.Status, &condition.Reason)
+		compact.Intern(&condition.Type, &condition.Status, &condition.Reason)
 	}
 }
 
@@ -57,7 +57,7 @@ func trimDeployment(deployment *appsv1.Deployment, fields ssa.FieldSets) {
 		return
 	}
 	CompactMeta{Digest: ssa.OwnedDigest(deployment, fields, ""), Text: replicasManager(deployment, fields)}.Store(deployment)
-	compact.Texts(&deployment.Namespace)
+	compact.Intern(&deployment.Namespace)
 	trimOwners(deployment)
 	spec, status := deployment.Spec, deployment.Status
 	deployment.Spec, deployment.Status = appsv1.DeploymentSpec{}, appsv1.DeploymentStatus{}
@@ -83,8 +83,8 @@ func trimDeployment(deployment *appsv1.Deployment, fields ssa.FieldSets) {
 		}
 		deployment.Status.Conditions = append(deployment.Status.Conditions, kept)
 	}
-	deployment.Status.Conditions = compact.Slice(deployment.Status.Conditions)
-	compact.Texts(&deployment.Status.Conditions)
+	deployment.Status.Conditions = compact.Shrink(deployment.Status.Conditions)
+	compact.Intern(&deployment.Status.Conditions)
 }
 
 // trimService keeps the node ports of a Service. Of our own it keeps all by which it is
@@ -95,14 +95,14 @@ func trimService(service *corev1.Service, fields ssa.FieldSets) {
 	}
 	// A node port may have been picked, and is compared by itself.
 	CompactMeta{Digest: ssa.OwnedDigest(service, fields, "nodePort"), Text: probeOf(service)}.Store(service)
-	compact.Texts(&service.Namespace)
+	compact.Intern(&service.Namespace)
 	trimOwners(service)
 	spec := service.Spec
 	service.Spec, service.Status = corev1.ServiceSpec{HealthCheckNodePort: spec.HealthCheckNodePort}, corev1.ServiceStatus{}
 	if workload.Owned(service) {
-		service.Spec.ExternalTrafficPolicy, service.Spec.IPFamilies = spec.ExternalTrafficPolicy, compact.Slice(spec.IPFamilies)
-		service.Spec.Ports = compact.Slice(spec.Ports)
-		compact.Texts(&service.Spec)
+		service.Spec.ExternalTrafficPolicy, service.Spec.IPFamilies = spec.ExternalTrafficPolicy, compact.Shrink(spec.IPFamilies)
+		service.Spec.Ports = compact.Shrink(spec.Ports)
+		compact.Intern(&service.Spec)
 		return
 	}
 	for _, port := range spec.Ports {
@@ -139,7 +139,7 @@ func trimNode(node *corev1.Node) {
 	}
 	node.Spec, node.Status = corev1.NodeSpec{}, status
 	// Thousands of nodes have the same few labels.
-	compact.Texts(&node.Labels, &node.Status)
+	compact.Intern(&node.Labels, &node.Status)
 }
 
 // trimEndpointSlice keeps the name of its Service, and the nodes of the endpoints and
@@ -154,13 +154,13 @@ func trimEndpointSlice(slice *discoveryv1.EndpointSlice) {
 	}
 	CompactMeta{Text: service}.Store(slice)
 	slice.Ports = nil
-	slice.Endpoints = compact.Slice(slice.Endpoints)
+	slice.Endpoints = compact.Shrink(slice.Endpoints)
 	for i := range slice.Endpoints {
 		slice.Endpoints[i] = discoveryv1.Endpoint{
 			Conditions: slice.Endpoints[i].Conditions, NodeName: slice.Endpoints[i].NodeName,
 		}
 	}
-	compact.Texts(&slice.Namespace, &slice.Endpoints)
+	compact.Intern(&slice.Namespace, &slice.Endpoints)
 }
 
 // trimOwners keeps who controls a child, and the texts of that once. An ExposedApp's name
@@ -172,7 +172,7 @@ func trimOwners(child client.Object) {
 		child.SetOwnerReferences(nil)
 		return
 	}
-	compact.Texts(&owner.APIVersion, &owner.Kind)
+	compact.Intern(&owner.APIVersion, &owner.Kind)
 	if owner.Name == child.GetName() {
 		owner.Name = child.GetName()
 	}

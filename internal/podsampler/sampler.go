@@ -22,24 +22,24 @@ import (
 )
 
 const (
-	// lookAfter is how long pods may be missing until somebody looks at them, and
+	// sampleAfter is how long pods may be missing until somebody looks at them, and
 	// lookPause how long until the next look, twice as long each time.
-	lookAfter    = 5 * time.Second
-	lookPause    = 10 * time.Second
-	maxLookPause = time.Minute
+	sampleAfter    = 5 * time.Second
+	samplePause    = 10 * time.Second
+	maxSamplePause = time.Minute
 
-	// looksPerSecond bounds the looks at all apps. Those that wait have their turns
+	// samplesPerSecond bounds the looks at all apps. Those that wait have their turns
 	// lookEvery after each other.
-	looksPerSecond = 5
-	lookEvery      = time.Second / looksPerSecond
+	samplesPerSecond = 5
+	sampleEvery      = time.Second / samplesPerSecond
 
-	// podsPerLook is how many pods a look shows. Where there are more, it takes several
+	// podsPerSample is how many pods a look shows. Where there are more, it takes several
 	// to find what is wrong: maxPages of those that run.
-	podsPerLook = 5
-	maxPages    = 4
+	podsPerSample = 5
+	maxPages      = 4
 
-	// lookTimeout is how long a look may take. The status waits for it.
-	lookTimeout = 2 * time.Second
+	// sampleTimeout is how long a look may take. The status waits for it.
+	sampleTimeout = 2 * time.Second
 )
 
 // Sampler finds out why pods are missing. Pods are not watched: a cluster has many, and
@@ -50,10 +50,10 @@ type Sampler struct {
 
 	mu   sync.Mutex
 	apps map[types.NamespacedName]*sample
-	// free is the first turn that nobody has, and recent when the last looks were, the
+	// freeSlot is the first turn that nobody has, and recent when the last looks were, the
 	// oldest first.
-	free   time.Time
-	recent [looksPerSecond]time.Time
+	freeSlot time.Time
+	recent   [samplesPerSecond]time.Time
 	// busy is whether there is one now. An API server that is slow must not hold up
 	// more than one app.
 	busy bool
@@ -67,15 +67,15 @@ type sample struct {
 
 	// due is when to look again, pause how long to wait after that, and turn when it
 	// is the app's among all, zero before it is due.
-	due, turn time.Time
+	due, slot time.Time
 	pause     time.Duration
 
 	// phase and page are where in the pods of a large app to look, pages how many were
 	// looked at, and turned whether both phases were.
-	phase  corev1.PodPhase
-	page   string
-	pages  int
-	turned bool
+	phase      corev1.PodPhase
+	page       string
+	pages      int
+	bothPhases bool
 
 	why string
 }
@@ -112,7 +112,7 @@ func (l *Sampler) due(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, n
 		known := one != nil
 		one = &sample{
 			deployment: deployment.UID, generation: deployment.Generation, ready: deployment.Status.ReadyReplicas,
-			due: now.Add(lookAfter), pause: lookPause,
+			due: now.Add(sampleAfter), pause: samplePause,
 		}
 		if !known {
 			one.why = appstatus.KnownCause(app, deployment)
@@ -121,27 +121,27 @@ func (l *Sampler) due(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, n
 	}
 	if deployment.Status.ReadyReplicas != one.ready {
 		// It may be something else that the others lack.
-		one.ready, one.pause = deployment.Status.ReadyReplicas, lookPause
-		one.due = earlier(one.due, now.Add(lookPause))
+		one.ready, one.pause = deployment.Status.ReadyReplicas, samplePause
+		one.due = earlier(one.due, now.Add(samplePause))
 	}
 	if now.Before(one.due) {
 		return one.due.Sub(now)
 	}
-	if one.turn.IsZero() {
-		one.turn = later(now, l.free)
-		l.free = one.turn.Add(lookEvery)
+	if one.slot.IsZero() {
+		one.slot = later(now, l.freeSlot)
+		l.freeSlot = one.slot.Add(sampleEvery)
 	}
 	// Several may come late to their turns.
-	one.turn = later(one.turn, l.recent[0].Add(time.Second))
+	one.slot = later(one.slot, l.recent[0].Add(time.Second))
 	switch {
-	case now.Before(one.turn):
-		return one.turn.Sub(now)
+	case now.Before(one.slot):
+		return one.slot.Sub(now)
 	case l.busy:
-		return lookEvery
+		return sampleEvery
 	}
 	l.busy = true
 	copy(l.recent[:], l.recent[1:])
-	l.recent[looksPerSecond-1], one.turn = now, time.Time{}
+	l.recent[samplesPerSecond-1], one.slot = now, time.Time{}
 	return 0
 }
 
@@ -152,11 +152,11 @@ func (l *Sampler) list(
 	l.mu.Lock()
 	one := l.apps[client.ObjectKeyFromObject(app)]
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
 	defer cancel()
 	var pods corev1.PodList
 	err := l.pods.List(ctx, &pods, client.InNamespace(app.Namespace), client.MatchingLabels(workload.Selector(app)),
-		client.MatchingFieldsSelector{Selector: one.inPhase(deployment)}, client.Limit(podsPerLook), client.Continue(one.page))
+		client.MatchingFieldsSelector{Selector: one.inPhase(deployment)}, client.Limit(podsPerSample), client.Continue(one.page))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.busy = false
@@ -165,15 +165,15 @@ func (l *Sampler) list(
 		one.why = "the operator may not list pods, so it cannot tell why"
 	case err != nil:
 		logf.FromContext(ctx).V(1).Info("Could not look at the pods", "error", err.Error())
-	case found.Text == "" && one.elsewhere(pods.Continue):
+	case found.Text == "" && one.next(pods.Continue):
 		one.due = now
-		return lookEvery
+		return sampleEvery
 	default:
 		one.why = found.After(one.why)
 	}
-	one.page, one.pages, one.turned = "", 0, false
+	one.page, one.pages, one.bothPhases = "", 0, false
 	one.due = now.Add(one.pause)
-	one.pause = min(2*one.pause, maxLookPause)
+	one.pause = min(2*one.pause, maxSamplePause)
 	return one.due.Sub(now)
 }
 
@@ -181,7 +181,7 @@ func (l *Sampler) list(
 // where these are more than a look shows.
 func (o *sample) inPhase(deployment *appsv1.Deployment) fields.Selector {
 	const phase = "status.phase"
-	if deployment.Status.Replicas <= podsPerLook {
+	if deployment.Status.Replicas <= podsPerSample {
 		o.phase, o.page = "", ""
 		return fields.AndSelectors(fields.OneTermNotEqualSelector(phase, string(corev1.PodFailed)),
 			fields.OneTermNotEqualSelector(phase, string(corev1.PodSucceeded)))
@@ -192,8 +192,8 @@ func (o *sample) inPhase(deployment *appsv1.Deployment) fields.Selector {
 	return fields.OneTermEqualSelector(phase, string(o.phase))
 }
 
-// elsewhere moves on to pods that were not looked at, and reports whether there are any.
-func (o *sample) elsewhere(page string) bool {
+// next moves on to pods that were not looked at, and reports whether there are any.
+func (o *sample) next(page string) bool {
 	o.pages++
 	switch {
 	case o.phase == "":
@@ -201,14 +201,14 @@ func (o *sample) elsewhere(page string) bool {
 	case o.phase == corev1.PodRunning && page != "" && o.pages < maxPages:
 		o.page = page
 		return true
-	case o.turned:
+	case o.bothPhases:
 		return false
 	case o.phase == corev1.PodRunning:
 		o.phase = corev1.PodPending
 	default:
 		o.phase = corev1.PodRunning
 	}
-	o.page, o.pages, o.turned = "", 0, true
+	o.page, o.pages, o.bothPhases = "", 0, true
 	return true
 }
 

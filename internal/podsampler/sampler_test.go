@@ -88,7 +88,7 @@ func TestLooksOfAllAppsHaveABound(t *testing.T) {
 			looked := make(map[string]bool)
 			for i, when := range pods.when {
 				looked[pods.options[i].LabelSelector.String()] = true
-				g.Expect(when).To(BeTemporally(">=", gen.At(0).Add(lookAfter)))
+				g.Expect(when).To(BeTemporally(">=", gen.At(0).Add(sampleAfter)))
 				if i >= 5 {
 					g.Expect(when.Sub(pods.when[i-5])).To(BeNumerically(">=", time.Second))
 				}
@@ -105,12 +105,12 @@ func TestLooksAreTakenOneAtATime(t *testing.T) {
 	first, second := gen.ExposedApp("first", gen.WithReplicas(3)), gen.ExposedApp("second", gen.WithReplicas(3))
 	now := gen.At(0).Time
 	for _, app := range []*v1alpha1.ExposedApp{first, second} {
-		g.Expect(looks.due(app, seen.Deployment, now)).To(Equal(lookAfter))
+		g.Expect(looks.due(app, seen.Deployment, now)).To(Equal(sampleAfter))
 	}
-	now = now.Add(lookAfter)
+	now = now.Add(sampleAfter)
 	g.Expect(looks.due(first, seen.Deployment, now)).To(BeZero())
 	now = now.Add(time.Second)
-	g.Expect(looks.due(second, seen.Deployment, now)).To(Equal(lookEvery), "the first is still at it")
+	g.Expect(looks.due(second, seen.Deployment, now)).To(Equal(sampleEvery), "the first is still at it")
 	looks.list(t.Context(), first, seen.Deployment, now)
 	g.Expect(looks.due(second, seen.Deployment, now)).To(BeZero())
 }
@@ -212,16 +212,16 @@ func TestWhatWasFoundOutlivesTheOperator(t *testing.T) {
 			first := New(pods)
 			app.Status = tell(first, 0)
 			plain := app.Status
-			app.Status = tell(first, lookAfter)
+			app.Status = tell(first, sampleAfter)
 			g.Expect(equality.Semantic.DeepEqual(plain, app.Status)).To(BeFalse(), "it was looked into")
 
 			second := New(pods)
 			pods.pods = []corev1.Pod{failingPod("web", 0, "dial tcp 10.0.0.1:6002: i/o timeout")}
 			g.Expect(tell(second, time.Second)).To(Equal(app.Status))
-			g.Expect(tell(second, lookAfter)).To(Equal(app.Status))
+			g.Expect(tell(second, sampleAfter)).To(Equal(app.Status))
 
 			app.Generation++
-			g.Expect(New(pods).due(app, seen.Deployment, now)).To(Equal(lookAfter))
+			g.Expect(New(pods).due(app, seen.Deployment, now)).To(Equal(sampleAfter))
 			g.Expect(appstatus.KnownCause(app, seen.Deployment)).To(BeEmpty(), "what was said of another spec")
 		})
 	}

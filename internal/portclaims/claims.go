@@ -40,8 +40,8 @@ const (
 	// its node port keeps the port from others.
 	claimGrace = time.Minute
 
-	// longestLine is how many apps are followed that wait for each other's node ports.
-	longestLine = 64
+	// maxLine is how many apps are followed that wait for each other's node ports.
+	maxLine = 64
 )
 
 // Claims decides which app has which node port. Who holds a port and who asks for it
@@ -92,7 +92,7 @@ func (c *Claims) unavailable(
 			// It may be another app's.
 			return &applyerror.Error{
 				Reason:  v1alpha1.ReasonPortConflict,
-				Message: fmt.Sprintf("%d is held by %s, and to change ports failed, trying again: %v", nodePort, named("Service", holder), err),
+				Message: fmt.Sprintf("%d is held by %s, and to change ports failed, trying again: %v", nodePort, describe("Service", holder), err),
 				Cause:   fmt.Errorf("change node ports: %w", err),
 			}
 		case changed:
@@ -106,12 +106,12 @@ func (c *Claims) unavailable(
 // occupied returns the refusal for a node port that a Service holds. What will pass by
 // itself is not for a human.
 func occupied(
-	app *v1alpha1.ExposedApp, holder *corev1.Service, nodePort int32, end lineEnd, now time.Time,
+	app *v1alpha1.ExposedApp, holder *corev1.Service, nodePort int32, end outcome, now time.Time,
 ) *applyerror.Error {
 	refusal := &applyerror.Error{
 		Reason:     v1alpha1.ReasonPortConflict,
-		Message:    fmt.Sprintf("%d is held by %s", nodePort, named("Service", holder)),
-		RetryAfter: applyerror.LookAgain,
+		Message:    fmt.Sprintf("%d is held by %s", nodePort, describe("Service", holder)),
+		RetryAfter: applyerror.RetryPassing,
 	}
 	switch {
 	case end == leaves:
@@ -137,13 +137,13 @@ func conflictSince(app *v1alpha1.ExposedApp, now time.Time) time.Time {
 	return allocated.LastTransitionTime.Time
 }
 
-// lineEnd is how a line of apps ends each of which holds the node port that the one before
+// outcome is how a line of apps ends each of which holds the node port that the one before
 // asks for.
-type lineEnd int
+type outcome int
 
 const (
 	// stays: the last keeps what it holds.
-	stays lineEnd = iota
+	stays outcome = iota
 	// leaves: the first holder is on its way out.
 	leaves
 	// moves: the last can have what it asks for, or others change with each other.
@@ -156,8 +156,8 @@ const (
 // on. It returns the apps that do, in this order.
 func (c *Claims) follow(
 	ctx context.Context, app *v1alpha1.ExposedApp, live, holder *corev1.Service, nodePort int32,
-) (line []*v1alpha1.ExposedApp, _ lineEnd) {
-	for range longestLine {
+) (line []*v1alpha1.ExposedApp, _ outcome) {
+	for range maxLine {
 		if c.leaving(ctx, holder) {
 			if len(line) == 0 {
 				return nil, leaves
@@ -240,8 +240,8 @@ func (c *Claims) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *applyerro
 	return &applyerror.Error{
 		Reason: v1alpha1.ReasonPortConflict,
 		Message: fmt.Sprintf("%d is claimed by %s, which is older: waiting until that has it, or is found to have no use for it",
-			nodePort, named("ExposedApp", first)),
-		RetryAfter: applyerror.LookAgain,
+			nodePort, describe("ExposedApp", first)),
+		RetryAfter: applyerror.RetryPassing,
 	}
 }
 
@@ -320,18 +320,18 @@ func claimedPort(app *v1alpha1.ExposedApp) []string {
 	return nil
 }
 
-// named names an object in a message.
-func named(kind string, object client.Object) string {
+// describe names an object in a message.
+func describe(kind string, object client.Object) string {
 	return fmt.Sprintf("%s %s/%s", kind, object.GetNamespace(), object.GetName())
 }
 
-// WhenUnclaimed wakes the ExposedApps that ask for a node port which another one asked
+// EnqueueOnAppRelease wakes the ExposedApps that ask for a node port which another one asked
 // for and no longer does.
-func (c *Claims) WhenUnclaimed() handler.EventHandler { return onRelease(c, claimedPort) }
+func (c *Claims) EnqueueOnAppRelease() handler.EventHandler { return onRelease(c, claimedPort) }
 
-// WhenReleased wakes the ExposedApps that ask for a node port which a Service held
+// EnqueueOnPortRelease wakes the ExposedApps that ask for a node port which a Service held
 // and no longer does.
-func (c *Claims) WhenReleased() handler.EventHandler { return onRelease(c, servicePorts) }
+func (c *Claims) EnqueueOnPortRelease() handler.EventHandler { return onRelease(c, servicePorts) }
 
 // onRelease handles the events by which an object loses node ports.
 func onRelease[T client.Object](c *Claims, ports func(T) []string) handler.EventHandler {

@@ -20,8 +20,8 @@ import (
 // asideTries is how many node ports are tried for a Service that steps aside.
 const asideTries = 16
 
-// seat is a Service in a ring of apps, each of which asks for what the next one holds.
-type seat struct {
+// member is a Service in a ring of apps, each of which asks for what the next one holds.
+type member struct {
 	app     *v1alpha1.ExposedApp
 	service *corev1.Service
 	holds   int32
@@ -37,7 +37,7 @@ func (c *Claims) rotate(
 ) (bool, error) {
 	c.rotating.Lock()
 	defer c.rotating.Unlock()
-	ring, err := c.seats(ctx, app, workload.HeldPort(live), line)
+	ring, err := c.members(ctx, app, workload.HeldPort(live), line)
 	if ring == nil || err != nil {
 		return false, err
 	}
@@ -53,20 +53,20 @@ func (c *Claims) rotate(
 	return true, nil
 }
 
-// seats returns the Services of a ring as they are now, this app's first. It returns none
+// members returns the Services of a ring as they are now, this app's first. It returns none
 // where one does not hold what it did, or the API server would refuse it for another
 // reason than its node port.
-func (c *Claims) seats(
+func (c *Claims) members(
 	ctx context.Context, app *v1alpha1.ExposedApp, holds int32, line []*v1alpha1.ExposedApp,
-) ([]seat, error) {
-	ring := []seat{{app: app, holds: holds}}
+) ([]member, error) {
+	ring := []member{{app: app, holds: holds}}
 	for _, next := range line {
-		ring = append(ring, seat{app: next, holds: *ring[len(ring)-1].app.Spec.NodePort})
+		ring = append(ring, member{app: next, holds: *ring[len(ring)-1].app.Spec.NodePort})
 	}
 	for i := range ring {
 		ring[i].service = &corev1.Service{}
 		if err := c.direct.Get(ctx, client.ObjectKeyFromObject(ring[i].app), ring[i].service); err != nil {
-			return nil, fmt.Errorf("read %s: %w", named("Service", ring[i].app), err)
+			return nil, fmt.Errorf("read %s: %w", describe("Service", ring[i].app), err)
 		}
 		if !metav1.IsControlledBy(ring[i].service, ring[i].app) || workload.HeldPort(ring[i].service) != ring[i].holds {
 			return nil, nil
@@ -76,14 +76,14 @@ func (c *Claims) seats(
 			return nil, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("try %s: %w", named("Service", ring[i].app), err)
+			return nil, fmt.Errorf("try %s: %w", describe("Service", ring[i].app), err)
 		}
 	}
 	return ring, nil
 }
 
 // stepAside moves a Service to a node port that nobody holds or asks for, near its own.
-func (c *Claims) stepAside(ctx context.Context, from seat) error {
+func (c *Claims) stepAside(ctx context.Context, from member) error {
 	var err error
 	for i := range int32(asideTries) {
 		aside := from.holds + i/2 + 1
@@ -104,7 +104,7 @@ func (c *Claims) stepAside(ctx context.Context, from seat) error {
 }
 
 // move applies a Service with a node port.
-func (c *Claims) move(ctx context.Context, from seat, nodePort int32, options ...client.ApplyOption) error {
+func (c *Claims) move(ctx context.Context, from member, nodePort int32, options ...client.ApplyOption) error {
 	wanted := workload.Service(from.app, nodePort).WithUID(from.service.UID)
 	writer := client.Writer(c.client)
 	if len(options) > 0 {

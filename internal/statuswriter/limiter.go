@@ -23,11 +23,11 @@ const (
 	statusesPerSecond = 75
 	statusBurst       = 300
 
-	// wordsPerSecond bounds those that change nothing but messages, beyond wordsBurst.
+	// messagesPerSecond bounds those that change nothing but messages, beyond wordsBurst.
 	// They have their own bound, because the words on a node that dies change with each
 	// of its observers, and nothing else is to wait for them.
-	wordsPerSecond = 20
-	wordsBurst     = 100
+	messagesPerSecond = 20
+	messageBurst      = 100
 
 	// An app of which fewer nodes answer is told of at once. If it recovered more than
 	// flaps times within flapWindow, it flaps, until it gets no worse for as long: a
@@ -51,37 +51,37 @@ const (
 // limiter holds back writes of statuses that follow what is found, not what is
 // declared. It never drops one: when its turn has come, an app is observed anew.
 type limiter struct {
-	mu    sync.Mutex
-	all   *rate.Limiter
-	words *rate.Limiter
-	apps  map[types.NamespacedName]*appLimiter
+	mu       sync.Mutex
+	all      *rate.Limiter
+	messages *rate.Limiter
+	apps     map[types.NamespacedName]*appLimiter
 }
 
 // appLimiter is when an app may write its status. Times are zero where there is none.
 type appLimiter struct {
-	// rewords is nil until there is something to reword.
-	rewords *rate.Limiter
-	// at is the app's turn among all, while a status waits, and words whether that is
+	// rewording is nil until there is something to reword.
+	rewording *rate.Limiter
+	// due is the app's turn among all, while a status waits, and words whether that is
 	// among those that change nothing else.
-	at    time.Time
-	words bool
-	// answers is how many nodes were last found to answer, fell whether these became
+	due         time.Time
+	messageOnly bool
+	// balance is how many nodes were last found to answer, fell whether these became
 	// fewer since the last recovery, recoveries are those in the last flapWindow, and
 	// worse is when nodes last became fewer, of an app that flaps.
-	answers    int32
+	balance    int32
 	fell       bool
 	recoveries []time.Time
 	worse      time.Time
-	// turned is since when a condition would be True that is not in the status, and
+	// trueSince is since when a condition would be True that is not in the status, and
 	// written when that was last written.
-	turned, written time.Time
+	trueSince, written time.Time
 }
 
 func newLimiter() *limiter {
 	return &limiter{
-		all:   rate.NewLimiter(statusesPerSecond, statusBurst),
-		words: rate.NewLimiter(wordsPerSecond, wordsBurst),
-		apps:  make(map[types.NamespacedName]*appLimiter),
+		all:      rate.NewLimiter(statusesPerSecond, statusBurst),
+		messages: rate.NewLimiter(messagesPerSecond, messageBurst),
+		apps:     make(map[types.NamespacedName]*appLimiter),
 	}
 }
 
@@ -94,73 +94,73 @@ func (t *limiter) wait(
 	defer t.mu.Unlock()
 	app := t.apps[key]
 	if app == nil {
-		app = &appLimiter{answers: answering(next)}
+		app = &appLimiter{balance: reachabilityBalance(next)}
 		t.apps[key] = app
 	}
-	change := answering(next) - answering(before)
-	turns := !slices.Equal(whatHolds(before), whatHolds(next))
-	app.follow(answering(next), change > 0, turns, now)
+	change := reachabilityBalance(next) - reachabilityBalance(before)
+	turns := !slices.Equal(trueConditions(before), trueConditions(next))
+	app.track(reachabilityBalance(next), change > 0, turns, now)
 	switch {
 	case equality.Semantic.DeepEqual(before, next):
-		app.at = time.Time{}
+		app.due = time.Time{}
 		return 0
 	case urgent(before, next), unproven(before) && !app.flaps():
-		app.wrote(now)
+		app.recordWrite(now)
 		return 0
 	}
-	if pause := app.calm(change > 0, turns, now); pause > 0 {
+	if pause := app.dampingDelay(change > 0, turns, now); pause > 0 {
 		return pause
 	}
 	reword := change == 0 && before.Replicas == next.Replicas && before.ReadyReplicas == next.ReadyReplicas
 	words := reword && sameReasons(before, next)
-	if app.at.IsZero() || app.words && !words {
-		app.at, app.words = t.turn(words, now), words
+	if app.due.IsZero() || app.messageOnly && !words {
+		app.due, app.messageOnly = t.reserve(words, now), words
 	}
-	left := app.at.Sub(now)
+	left := app.due.Sub(now)
 	if reword {
-		left = max(left, app.rewording(words, now))
+		left = max(left, app.rewordDelay(words, now))
 	}
 	if left > 0 {
 		return left
 	}
 	if reword {
-		app.rewords.AllowN(now, 1)
+		app.rewording.AllowN(now, 1)
 	}
-	app.wrote(now)
+	app.recordWrite(now)
 	return 0
 }
 
-// wrote takes note that the status is written.
-func (a *appLimiter) wrote(now time.Time) {
-	a.at, a.turned, a.written = time.Time{}, time.Time{}, now
+// recordWrite takes note that the status is written.
+func (a *appLimiter) recordWrite(now time.Time) {
+	a.due, a.trueSince, a.written = time.Time{}, time.Time{}, now
 }
 
-// turn gives an app its turn among all that have something to tell, or words alone.
-func (t *limiter) turn(words bool, now time.Time) time.Time {
+// reserve gives an app its turn among all that have something to tell, or words alone.
+func (t *limiter) reserve(words bool, now time.Time) time.Time {
 	limiter := t.all
 	if words {
-		limiter = t.words
+		limiter = t.messages
 	}
 	return now.Add(limiter.ReserveN(now, 1).DelayFrom(now))
 }
 
-// rewording returns how long the app has to wait to tell other reasons, or words
+// rewordDelay returns how long the app has to wait to tell other reasons, or words
 // alone. It takes nothing yet: by then there may be more to tell.
-func (a *appLimiter) rewording(words bool, now time.Time) time.Duration {
-	if a.rewords == nil {
-		a.rewords = rate.NewLimiter(rate.Every(rewordPause), rewordBurst)
+func (a *appLimiter) rewordDelay(words bool, now time.Time) time.Duration {
+	if a.rewording == nil {
+		a.rewording = rate.NewLimiter(rate.Every(rewordPause), rewordBurst)
 	}
 	needed := 1.0
 	if words {
 		needed += reasonBurst
 	}
-	missing := needed - a.rewords.TokensAt(now)
+	missing := needed - a.rewording.TokensAt(now)
 	return time.Duration(missing * float64(rewordPause))
 }
 
-// whatHolds returns the conditions that are True. Between False and Unknown an app that
+// trueConditions returns the conditions that are True. Between False and Unknown an app that
 // goes to and fro does so as well.
-func whatHolds(status *v1alpha1.ExposedAppStatus) []string {
+func trueConditions(status *v1alpha1.ExposedAppStatus) []string {
 	var holds []string
 	for i := range status.Conditions {
 		if status.Conditions[i].Status == metav1.ConditionTrue {
@@ -181,45 +181,45 @@ func sameReasons(before, next *v1alpha1.ExposedAppStatus) bool {
 	})
 }
 
-// follow takes note of how many nodes answer, of whether these are more than the status
+// track takes note of how many nodes answer, of whether these are more than the status
 // says, and whether that turns a condition.
-func (a *appLimiter) follow(answers int32, better, turns bool, now time.Time) {
+func (a *appLimiter) track(answers int32, better, turns bool, now time.Time) {
 	for len(a.recoveries) > 0 && now.Sub(a.recoveries[0]) > flapWindow {
 		a.recoveries = a.recoveries[1:]
 	}
 	n := len(a.recoveries)
-	if a.fell && answers > a.answers && (n == 0 || now.Sub(a.recoveries[n-1]) >= flapGather) {
+	if a.fell && answers > a.balance && (n == 0 || now.Sub(a.recoveries[n-1]) >= flapGather) {
 		a.recoveries, a.fell = append(a.recoveries, now), false
 	}
-	a.fell = a.fell || answers < a.answers
+	a.fell = a.fell || answers < a.balance
 	switch {
-	case len(a.recoveries) > flaps, a.flaps() && answers < a.answers:
+	case len(a.recoveries) > flaps, a.flaps() && answers < a.balance:
 		a.worse = now
 	case now.Sub(a.worse) > flapWindow:
 		a.worse = time.Time{}
 	}
-	a.answers = answers
+	a.balance = answers
 	switch {
 	case !better || !turns:
-		a.turned = time.Time{}
-	case a.turned.IsZero():
-		a.turned = now
+		a.trueSince = time.Time{}
+	case a.trueSince.IsZero():
+		a.trueSince = now
 	}
 }
 
 // flaps tells whether the app goes to and fro.
 func (a *appLimiter) flaps() bool { return !a.worse.IsZero() }
 
-// calm returns how long an app that goes to and fro has to wait with what it has to
+// dampingDelay returns how long an app that goes to and fro has to wait with what it has to
 // tell. That something holds no more does not wait.
-func (a *appLimiter) calm(better, turns bool, now time.Time) time.Duration {
+func (a *appLimiter) dampingDelay(better, turns bool, now time.Time) time.Duration {
 	switch {
 	case !a.flaps():
 		return 0
 	case !turns:
 		return max(0, a.written.Add(flapPause).Sub(now))
 	case better:
-		return max(0, a.turned.Add(steadyTime).Sub(now))
+		return max(0, a.trueSince.Add(steadyTime).Sub(now))
 	}
 	return 0
 }
@@ -250,9 +250,9 @@ func unproven(before *v1alpha1.ExposedAppStatus) bool {
 	return reachable == nil || reachable.Status == metav1.ConditionUnknown
 }
 
-// answering returns how many of the expected nodes answer, less those that do
+// reachabilityBalance returns how many of the expected nodes answer, less those that do
 // not.
-func answering(status *v1alpha1.ExposedAppStatus) int32 {
+func reachabilityBalance(status *v1alpha1.ExposedAppStatus) int32 {
 	if status.Reachability == nil {
 		return 0
 	}

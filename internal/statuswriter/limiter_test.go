@@ -257,7 +257,7 @@ func TestOtherWordsOnEveryAppHoldUpNothing(t *testing.T) {
 		}
 	}
 	g.Expect(last[true]).To(BeNumerically("~", (apps/2-statusBurst)/statusesPerSecond, 3), "of those with news")
-	g.Expect(last[false]).To(BeNumerically(">", (apps/2-wordsBurst)/wordsPerSecond), "of those with other words")
+	g.Expect(last[false]).To(BeNumerically(">", (apps/2-messageBurst)/messagesPerSecond), "of those with other words")
 }
 
 func TestAnAppThatIsGoneLeavesNoTurnBehind(t *testing.T) {

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// patience is how long a pod may take to start, and to pass its readiness probe,
+	// startGrace is how long a pod may take to start, and to pass its readiness probe,
 	// until that is worth a word.
-	patience = 10 * time.Second
+	startGrace = 10 * time.Second
 
-	// outlived is how long a container must run for its last end to be no trouble any
+	// stableAfter is how long a container must run for its last end to be no trouble any
 	// more.
-	outlived = 2 * time.Minute
+	stableAfter = 2 * time.Minute
 
 	// crashLoop is what the kubelet says of a container that ended too often.
 	crashLoop = "CrashLoopBackOff"
@@ -101,7 +101,7 @@ func ofPod(pod *corev1.Pod, now time.Time) found {
 	case allReady(pod.Status.ContainerStatuses):
 		return tell(unconfirmed, fmt.Sprintf("node %s does not confirm that its pod is ready: is the Node Ready?",
 			pod.Spec.NodeName))
-	case len(pod.Status.ContainerStatuses) == 0 && now.Sub(pod.CreationTimestamp.Time) >= patience:
+	case len(pod.Status.ContainerStatuses) == 0 && now.Sub(pod.CreationTimestamp.Time) >= startGrace:
 		return tell(starting, fmt.Sprintf("node %s has not begun to start its pod", pod.Spec.NodeName))
 	}
 	return found{}
@@ -124,7 +124,7 @@ func ofUnscheduled(pod *corev1.Pod) found {
 func ofContainer(pod *corev1.Pod, status *corev1.ContainerStatus, now time.Time) found {
 	waiting, running := status.State.Waiting, status.State.Running
 	ended := cmp.Or(status.State.Terminated, status.LastTerminationState.Terminated)
-	if running != nil && now.Sub(running.StartedAt.Time) >= outlived {
+	if running != nil && now.Sub(running.StartedAt.Time) >= stableAfter {
 		ended = nil
 	}
 	switch {
@@ -136,10 +136,10 @@ func ofContainer(pod *corev1.Pod, status *corev1.ContainerStatus, now time.Time)
 		return ofWaiting(status.Name, waiting)
 	case ended != nil:
 		return ofEnd(pod, status.Name, ended)
-	case waiting != nil && now.Sub(pod.CreationTimestamp.Time) >= patience:
+	case waiting != nil && now.Sub(pod.CreationTimestamp.Time) >= startGrace:
 		return tell(starting, fmt.Sprintf("a pod is still being started on node %s: %s",
 			pod.Spec.NodeName, cmp.Or(Clean(waiting.Reason, maxReason), "its container waits")))
-	case running != nil && now.Sub(running.StartedAt.Time) >= patience:
+	case running != nil && now.Sub(running.StartedAt.Time) >= startGrace:
 		return ofProbe(pod, status)
 	}
 	return found{}

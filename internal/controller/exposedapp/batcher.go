@@ -12,37 +12,37 @@ import (
 )
 
 const (
-	// promptWakes is how many apps are woken ahead of others.
-	promptWakes = 64
+	// promptApps is how many apps are woken ahead of others.
+	promptApps = 64
 
 	// promptVerdicts is how many verdicts may be given anew at once.
 	promptVerdicts = 1024
 
-	// verdictGather is how long what brings more of them waits for others, per
+	// windowPerVerdict is how long what brings more of them waits for others, per
 	// verdict, but no longer than mostGather. That is six times as long as the slowest
 	// kind of verdict takes, so judging leaves room for the rest. While thousands of
 	// agents write what they found of something that changed everywhere, each report
 	// concerns every app again.
-	verdictGather = 16 * time.Microsecond
-	mostGather    = 5 * time.Second
+	windowPerVerdict = 16 * time.Microsecond
+	maxWindow        = 5 * time.Second
 )
 
 // normal is the priority of what concerns a few apps.
 const normal = 0
 
-// waker puts apps on the queue, to be judged on every node. What takes long it
+// batcher puts apps on the queue, to be judged on every node. What takes long it
 // gathers, for about as long, and what concerns many apps it puts behind what concerns
 // a few: a queue is not made for a hundred thousand additions per second.
-type waker struct {
+type batcher struct {
 	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
 	// nodes is how many there are.
 	nodes func() int
 
-	mu       sync.Mutex
-	gathered map[types.NamespacedName]struct{}
+	mu      sync.Mutex
+	pending map[types.NamespacedName]struct{}
 }
 
-func (w *waker) wake(apps []types.NamespacedName) {
+func (w *batcher) add(apps []types.NamespacedName) {
 	verdicts := len(apps) * w.nodes()
 	if verdicts <= promptVerdicts {
 		enqueue(w.queue, normal, apps)
@@ -50,25 +50,25 @@ func (w *waker) wake(apps []types.NamespacedName) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.gathered == nil {
-		w.gathered = make(map[types.NamespacedName]struct{}, len(apps))
-		time.AfterFunc(min(time.Duration(verdicts)*verdictGather, mostGather), w.flush)
+	if w.pending == nil {
+		w.pending = make(map[types.NamespacedName]struct{}, len(apps))
+		time.AfterFunc(min(time.Duration(verdicts)*windowPerVerdict, maxWindow), w.flush)
 	}
 	for _, app := range apps {
-		w.gathered[app] = struct{}{}
+		w.pending[app] = struct{}{}
 	}
 }
 
-func (w *waker) flush() {
+func (w *batcher) flush() {
 	w.mu.Lock()
-	apps := make([]types.NamespacedName, 0, len(w.gathered))
-	for app := range w.gathered {
+	apps := make([]types.NamespacedName, 0, len(w.pending))
+	for app := range w.pending {
 		apps = append(apps, app)
 	}
-	w.gathered = nil
+	w.pending = nil
 	w.mu.Unlock()
 	priority := normal
-	if len(apps) > promptWakes {
+	if len(apps) > promptApps {
 		priority = handler.LowPriority
 	}
 	enqueue(w.queue, priority, apps)

@@ -22,24 +22,24 @@ func (c *counted) Add(request reconcile.Request) { c.added <- request.Namespaced
 func TestWakerGathersOnlyMany(t *testing.T) {
 	g := NewWithT(t)
 	const apps, reports, nodes = 1000, 20, 16
-	const gather = apps * nodes * verdictGather
+	const gather = apps * nodes * windowPerVerdict
 	queue := &counted{added: make(chan types.NamespacedName, apps*reports)}
-	waker := &waker{queue: queue, nodes: func() int { return nodes }}
+	waker := &batcher{queue: queue, nodes: func() int { return nodes }}
 	var all []types.NamespacedName
 	for i := range apps {
 		all = append(all, types.NamespacedName{Name: fmt.Sprint(i)})
 	}
 
-	waker.wake(all[:promptWakes])
-	g.Expect(queue.added).To(HaveLen(promptWakes), "at once")
-	for range promptWakes {
+	waker.add(all[:promptApps])
+	g.Expect(queue.added).To(HaveLen(promptApps), "at once")
+	for range promptApps {
 		<-queue.added
 	}
 
 	for range reports {
-		waker.wake(all)
+		waker.add(all)
 	}
-	waker.wake(all[:1])
+	waker.add(all[:1])
 	g.Expect(<-queue.added).To(Equal(all[0]), "a single one does not wait for many")
 	woken := make(map[types.NamespacedName]int)
 	for range apps {
@@ -50,7 +50,7 @@ func TestWakerGathersOnlyMany(t *testing.T) {
 	g.Expect(woken).To(HaveLen(apps))
 	g.Consistently(queue.added, gather/2, time.Millisecond).ShouldNot(Receive(), "each once")
 
-	waker.wake(all)
+	waker.add(all)
 	g.Eventually(queue.added).Should(HaveLen(apps), "and again")
 }
 
@@ -59,12 +59,12 @@ func TestWakerGathersForVeryManyNodes(t *testing.T) {
 	g := NewWithT(t)
 	const nodes = 5000
 	queue := &counted{added: make(chan types.NamespacedName, 10)}
-	waker := &waker{queue: queue, nodes: func() int { return nodes }}
+	waker := &batcher{queue: queue, nodes: func() int { return nodes }}
 	app := types.NamespacedName{Name: "web"}
 	for range 10 {
-		waker.wake([]types.NamespacedName{app})
+		waker.add([]types.NamespacedName{app})
 	}
-	g.Consistently(queue.added, nodes*verdictGather/2, time.Millisecond).ShouldNot(Receive())
+	g.Consistently(queue.added, nodes*windowPerVerdict/2, time.Millisecond).ShouldNot(Receive())
 	g.Eventually(queue.added).Should(Receive(Equal(app)))
-	g.Consistently(queue.added, nodes*verdictGather, time.Millisecond).ShouldNot(Receive(), "once")
+	g.Consistently(queue.added, nodes*windowPerVerdict, time.Millisecond).ShouldNot(Receive(), "once")
 }

@@ -78,9 +78,9 @@ func TestTrimService(t *testing.T) {
 		untouched := service.DeepCopy()
 		asCached(g, service)
 		app := gen.ExposedApp("web")
-		known := subject(app, &appstatus.Observed{Service: untouched})
+		known := appState(app, &appstatus.Observed{Service: untouched})
 		known.Service.Probe = untouched.Annotations[v1alpha1.ProbeAnnotation]
-		g.Expect(subject(app, &appstatus.Observed{Service: service})).To(Equal(known))
+		g.Expect(appState(app, &appstatus.Observed{Service: service})).To(Equal(known))
 		g.Expect(workload.HeldPorts(service)).To(Equal(workload.HeldPorts(untouched)))
 		g.Expect(workload.WantedPort(app, service)).To(Equal(workload.WantedPort(app, untouched)))
 		g.Expect(operatorcache.CompactMetaOf(service).Digest).To(Equal(apart), "the node port is compared by itself")
@@ -156,7 +156,7 @@ func TestTrimNode(t *testing.T) {
 		asCached(g, node)
 		untouched := full(1)
 		untouched.DeletionTimestamp = new(gen.At(5))
-		g.Expect(judged([]corev1.Node{*node}, nil)).To(Equal(judged([]corev1.Node{*untouched}, nil)))
+		g.Expect(nodesOf([]corev1.Node{*node}, nil)).To(Equal(nodesOf([]corev1.Node{*untouched}, nil)))
 		g.Expect(node.UID).To(Equal(untouched.UID), "it owns the node's report")
 	})
 	t.Run("a heartbeat makes no difference", func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestTrimEndpointSlice(t *testing.T) {
 	asCached(g, slice)
 	g.Expect(endpointsOf([]*discoveryv1.EndpointSlice{slice})).
 		To(Equal(endpointsOf([]*discoveryv1.EndpointSlice{untouched})))
-	g.Expect(serviceOf(t.Context(), slice)).To(HaveExactElements(HaveField("Name", "web")))
+	g.Expect(requestOfSlice(t.Context(), slice)).To(HaveExactElements(HaveField("Name", "web")))
 	g.Expect(serviceKey(slice)).To(HaveExactElements("shop/web"))
 	g.Expect(slice.Endpoints).To(HaveEach(HaveField("Addresses", BeEmpty())))
 	g.Expect(slice.Ports).To(BeEmpty())

@@ -74,7 +74,7 @@ func (c *children) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp
 	}); problem != nil {
 		return problem
 	}
-	c.contests.setBack(live, ptr.Deref(app.Spec.App.Replicas, 1), c.clock.Now())
+	c.contests.record(live, ptr.Deref(app.Spec.App.Replicas, 1), c.clock.Now())
 	return nil
 }
 

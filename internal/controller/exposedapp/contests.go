@@ -36,8 +36,8 @@ func newContests() *contests {
 	return &contests{apps: make(map[types.NamespacedName]*contest)}
 }
 
-// setBack notes that the operator set a Deployment back that somebody else had scaled.
-func (c *contests) setBack(live *appsv1.Deployment, wanted int32, now time.Time) {
+// record notes that the operator set a Deployment back that somebody else had scaled.
+func (c *contests) record(live *appsv1.Deployment, wanted int32, now time.Time) {
 	if live == nil || ptr.Deref(live.Spec.Replicas, 1) == wanted {
 		return
 	}

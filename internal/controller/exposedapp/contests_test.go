@@ -27,29 +27,29 @@ func TestContests(t *testing.T) {
 		return who
 	}
 
-	contests.setBack(nil, 3, at(0))
-	contests.setBack(scaled("", 5), 3, at(0))
-	contests.setBack(scaled("x", 3), 3, at(0))
+	contests.record(nil, 3, at(0))
+	contests.record(scaled("", 5), 3, at(0))
+	contests.record(scaled("x", 3), 3, at(0))
 	g.Expect(contests.apps).To(BeEmpty(), "none, nobody's, and not another number")
 
-	contests.setBack(scaled("x", 5), 3, at(0))
-	contests.setBack(scaled("x", 5), 3, at(15))
+	contests.record(scaled("x", 5), 3, at(0))
+	contests.record(scaled("x", 5), 3, at(15))
 	g.Expect(rival(16)).To(BeEmpty(), "twice may be somebody who tries again")
-	contests.setBack(scaled("x", 4), 3, at(30))
+	contests.record(scaled("x", 4), 3, at(30))
 	who, over := contests.rival(key, at(40))
 	g.Expect(who).To(Equal("x"))
 	g.Expect(over).To(Equal(contestWindow-10*time.Second), "and then it may be over")
-	contests.setBack(scaled("x", 5), 3, at(45))
+	contests.record(scaled("x", 5), 3, at(45))
 	g.Expect(contests.apps[key].rounds).To(HaveLen(contestRounds), "no more are remembered")
 	g.Expect(rival(164)).To(Equal("x"))
 	g.Expect(rival(165)).To(BeEmpty())
 	g.Expect(contests.apps).To(BeEmpty())
 
 	for second := range 3 {
-		contests.setBack(scaled("x", 5), 3, at(200+60*second))
+		contests.record(scaled("x", 5), 3, at(200+60*second))
 	}
 	g.Expect(rival(320)).To(BeEmpty(), "seldom is not again and again")
-	contests.setBack(scaled("y", 5), 3, at(321))
+	contests.record(scaled("y", 5), 3, at(321))
 	g.Expect(rival(321)).To(BeEmpty(), "another one")
 	contests.forget(key)
 	g.Expect(contests.apps).To(BeEmpty())

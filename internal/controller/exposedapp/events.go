@@ -24,7 +24,7 @@ const (
 // recordTransitions records what changed from one status to the next.
 func (r *Reconciler) recordTransitions(app *v1alpha1.ExposedApp, next *v1alpha1.ExposedAppStatus) {
 	for _, t := range appstatus.Transitions(&app.Status, next) {
-		if !tellable(r.events, t.Kind, r.Clock.Now()) {
+		if !allowed(r.events, t.Kind, r.Clock.Now()) {
 			continue
 		}
 		var related runtime.Object
@@ -35,8 +35,8 @@ func (r *Reconciler) recordTransitions(app *v1alpha1.ExposedApp, next *v1alpha1.
 	}
 }
 
-// tellable takes an Event of a type from what may be told, if there is any left.
-func tellable(events *rate.Limiter, kind string, now time.Time) bool {
+// allowed takes an Event of a type from what may be told, if there is any left.
+func allowed(events *rate.Limiter, kind string, now time.Time) bool {
 	if kind == corev1.EventTypeNormal && events.TokensAt(now) <= warningBurst {
 		return false
 	}

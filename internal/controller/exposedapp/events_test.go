@@ -17,7 +17,7 @@ func TestEventsOnVeryManyApps(t *testing.T) {
 	events := rate.NewLimiter(eventsPerSecond, eventBurst)
 	tell := func(kind string) (told int) {
 		for range 10 * eventBurst {
-			if tellable(events, kind, now) {
+			if allowed(events, kind, now) {
 				told++
 			}
 		}

@@ -20,8 +20,8 @@ import (
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
-// subject is what the rules of reachability need to know of an app.
-func subject(app *v1alpha1.ExposedApp, seen *appstatus.Observed) reachability.App {
+// appState is what the rules of reachability need to know of an app.
+func appState(app *v1alpha1.ExposedApp, seen *appstatus.Observed) reachability.App {
 	spec := &seen.Service.Spec
 	families := make([]string, 0, len(spec.IPFamilies))
 	for _, family := range spec.IPFamilies {
@@ -102,5 +102,5 @@ func endpointsOf(items []*discoveryv1.EndpointSlice) reachability.Endpoints {
 			endpoints[at].Ready = endpoints[at].Ready || ready
 		}
 	}
-	return compact.Slice(endpoints)
+	return compact.Shrink(endpoints)
 }

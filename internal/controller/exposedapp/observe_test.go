@@ -82,11 +82,11 @@ func TestJudged(t *testing.T) {
 		{Name: "b", Deleting: true, Addresses: addresses("10.0.0.2"), Labels: labels.Set{"type": "virtual"}},
 		{Name: "c", Ready: true, ReadySince: gen.At(1).Time, Addresses: addresses("10.0.0.3", "fd00::3")},
 	}
-	g.Expect(judged([]corev1.Node{*ready, *silent, *fresh}, nil)).To(Equal(all))
+	g.Expect(nodesOf([]corev1.Node{*ready, *silent, *fresh}, nil)).To(Equal(all))
 	all[1].Excluded = true
 	notVirtual, err := labels.Parse("type!=virtual")
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(judged([]corev1.Node{*ready, *silent, *fresh}, notVirtual)).To(Equal(all))
+	g.Expect(nodesOf([]corev1.Node{*ready, *silent, *fresh}, notVirtual)).To(Equal(all))
 }
 
 func TestExpectedNodes(t *testing.T) {
@@ -135,7 +135,7 @@ func TestSubject(t *testing.T) {
 			app := gen.ExposedApp("web")
 			app.Spec.Probe.PeriodSeconds = 7
 			app.Status, want.Known = test.status, test.known
-			NewWithT(t).Expect(subject(app, &appstatus.Observed{Service: service, Endpoints: On("a")})).To(Equal(want))
+			NewWithT(t).Expect(appState(app, &appstatus.Observed{Service: service, Endpoints: On("a")})).To(Equal(want))
 		})
 	}
 	t.Run("judged, and observers disagreed", func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestSubject(t *testing.T) {
 			{Address: "10.0.0.1", Reason: "PartiallyReachable"}, {Address: "fd00::2", Reason: "SuspectObserver"},
 			{Address: "10.0.0.3", Reason: "Timeout"}, {Address: "10.0.0.4"}, {Reason: "PartiallyReachable"},
 		}
-		seen := subject(app, &appstatus.Observed{Service: service, Endpoints: On("a")})
+		seen := appState(app, &appstatus.Observed{Service: service, Endpoints: On("a")})
 		NewWithT(t).Expect(seen.Disputed).To(Equal(map[netip.Addr]bool{
 			netip.MustParseAddr("10.0.0.1"): true, netip.MustParseAddr("fd00::2"): true,
 		}))
@@ -198,7 +198,7 @@ func TestHeldPort(t *testing.T) {
 			g, service := NewWithT(t), gen.ServiceHolding(0)
 			service.Spec.Ports = tc.ports
 			g.Expect(workload.HeldPort(service)).To(Equal(tc.want))
-			identity := subject(gen.ExposedApp("web"), &appstatus.Observed{Service: service}).Service
+			identity := appState(gen.ExposedApp("web"), &appstatus.Observed{Service: service}).Service
 			g.Expect(identity.NodePort).To(Equal(tc.want))
 			if tc.want != 0 {
 				g.Expect(identity.Port).To(BeEquivalentTo(80))

@@ -160,7 +160,7 @@ func (r *Reconciler) judge(
 	if seen.Service == nil {
 		r.Matrix.Forget(key)
 	} else {
-		r.Matrix.Observe(key, subject(app, seen), now)
+		r.Matrix.Observe(key, appState(app, seen), now)
 		r.verdicts, holds = r.Matrix.AppendVerdicts(r.verdicts[:0], key, now)
 		seen.Verdicts = r.verdicts
 	}

@@ -22,9 +22,9 @@ const (
 	retriesPerSecond = 20
 	retryBurst       = 200
 
-	// patience is from when on a try counts among these. Before, it may be a conflict of two
+	// limitedFrom is from when on a try counts among these. Before, it may be a conflict of two
 	// writers, and nobody is to wait for others because of that.
-	patience = time.Second
+	limitedFrom = time.Second
 
 	// askJitter keeps apps that were refused together from asking together for ever.
 	askJitter = 0.2
@@ -57,7 +57,7 @@ func newRetries() *retries {
 // When returns when an app is to be tried again after an error.
 func (r *retries) When(app reconcile.Request) time.Duration {
 	pause := r.TypedRateLimiter.When(app)
-	if pause < patience {
+	if pause < limitedFrom {
 		return pause
 	}
 	return max(pause, r.all.Reserve().Delay())

@@ -51,27 +51,27 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 	r.children = newChildren(r.Client, direct, claims, r.Clock)
 	r.events = rate.NewLimiter(eventsPerSecond, eventBurst)
 	options.RateLimiter = r.retries
-	sameName := handler.EnqueueRequestsFromMapFunc(r.sameName)
+	sameName := handler.EnqueueRequestsFromMapFunc(r.requestOfName)
 	// A child carries the ExposedApp's name, whoever owns it: a foreign one of
 	// that name is a conflict, and its going is the end of it.
 	return builder.ControllerManagedBy(mgr).
 		Named("exposedapp").
 		For(&v1alpha1.ExposedApp{}).
-		Watches(&v1alpha1.ExposedApp{}, newcomers()).
-		Watches(&v1alpha1.ExposedApp{}, claims.WhenUnclaimed(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.ExposedApp{}, enqueueUnobserved()).
+		Watches(&v1alpha1.ExposedApp{}, claims.EnqueueOnAppRelease(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&appsv1.Deployment{}, sameName).
 		Watches(&corev1.Service{}, sameName).
-		Watches(&corev1.Service{}, claims.WhenReleased()).
-		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(serviceOf)).
+		Watches(&corev1.Service{}, claims.EnqueueOnPortRelease()).
+		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(requestOfSlice)).
 		WatchesRawSource(&nodeSource{cache: mgr.GetCache(), matrix: r.Matrix, expected: r.ExpectedNodes}).
 		WatchesRawSource(&reportSource{reports: r.Reports, matrix: r.Matrix}).
 		WithOptions(options).
 		Complete(r)
 }
 
-// newcomers wakes the ExposedApps that no operator has followed yet. At the start
+// enqueueUnobserved wakes the ExposedApps that no operator has followed yet. At the start
 // of one, all others can wait for them.
-func newcomers() handler.EventHandler {
+func enqueueUnobserved() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent,
 			queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
@@ -83,8 +83,8 @@ func newcomers() handler.EventHandler {
 	}
 }
 
-// sameName wakes the ExposedApp of an object's name, if there is one.
-func (r *Reconciler) sameName(ctx context.Context, object client.Object) []reconcile.Request {
+// requestOfName wakes the ExposedApp of an object's name, if there is one.
+func (r *Reconciler) requestOfName(ctx context.Context, object client.Object) []reconcile.Request {
 	key := client.ObjectKeyFromObject(object)
 	if err := r.Client.Get(ctx, key, &v1alpha1.ExposedApp{}, client.DisableReadYourWritesConsistency); err != nil {
 		return nil
@@ -92,9 +92,9 @@ func (r *Reconciler) sameName(ctx context.Context, object client.Object) []recon
 	return []reconcile.Request{{NamespacedName: key}}
 }
 
-// serviceOf returns the ExposedApp of an EndpointSlice, which has its Service's
+// requestOfSlice returns the ExposedApp of an EndpointSlice, which has its Service's
 // name.
-func serviceOf(_ context.Context, object client.Object) []reconcile.Request {
+func requestOfSlice(_ context.Context, object client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{
 		Namespace: object.GetNamespace(), Name: operatorcache.CompactMetaOf(object).Text,
 	}}}

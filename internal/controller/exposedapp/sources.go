@@ -24,8 +24,8 @@ import (
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 )
 
-// nodeGather is how long changes of Nodes wait for each other.
-const nodeGather = 20 * time.Millisecond
+// nodeWindow is how long changes of Nodes wait for each other.
+const nodeWindow = 20 * time.Millisecond
 
 // nodeSource tells the Matrix of the Nodes and wakes all apps when one changed:
 // each is judged on each node. Nodes and apps may be thousands, so what comes in
@@ -51,18 +51,18 @@ func (s *nodeSource) Start(
 		return fmt.Errorf("get informer of nodes: %w", err)
 	}
 	s.synced, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { s.note() },
-		DeleteFunc: func(any) { s.note() },
+		AddFunc:    func(any) { s.notify() },
+		DeleteFunc: func(any) { s.notify() },
 		UpdateFunc: func(before, after any) {
 			if nodeChanged(before, after, s.expected) {
-				s.note()
+				s.notify()
 			}
 		},
 	})
 	if err != nil {
 		return fmt.Errorf("watch nodes: %w", err)
 	}
-	go s.run(ctx, &waker{queue: queue, nodes: s.matrix.Nodes})
+	go s.run(ctx, &batcher{queue: queue, nodes: s.matrix.Nodes})
 	return nil
 }
 
@@ -71,17 +71,17 @@ func (s *nodeSource) WaitForSync(ctx context.Context) error {
 	if !toolscache.WaitForCacheSync(ctx.Done(), s.synced.HasSynced) {
 		return errors.New("nodes were not read in time")
 	}
-	return s.tell(ctx)
+	return s.update(ctx)
 }
 
-func (s *nodeSource) note() {
+func (s *nodeSource) notify() {
 	select {
 	case s.changed <- struct{}{}:
 	default:
 	}
 }
 
-func (s *nodeSource) run(ctx context.Context, waker *waker) {
+func (s *nodeSource) run(ctx context.Context, waker *batcher) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -91,31 +91,31 @@ func (s *nodeSource) run(ctx context.Context, waker *waker) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(nodeGather):
+		case <-time.After(nodeWindow):
 		}
-		err := s.tell(ctx)
+		err := s.update(ctx)
 		if err == nil {
-			err = s.wake(ctx, waker)
+			err = s.enqueueAll(ctx, waker)
 		}
 		if err != nil {
 			log.FromContext(ctx).Error(err, "Following a change of nodes")
-			s.note()
+			s.notify()
 		}
 	}
 }
 
-// tell tells the Matrix of the Nodes there are.
-func (s *nodeSource) tell(ctx context.Context) error {
+// update tells the Matrix of the Nodes there are.
+func (s *nodeSource) update(ctx context.Context) error {
 	var nodes corev1.NodeList
 	if err := s.cache.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list nodes: %w", err)
 	}
-	s.matrix.Know(judged(nodes.Items, s.expected))
+	s.matrix.Know(nodesOf(nodes.Items, s.expected))
 	return nil
 }
 
-// wake wakes all ExposedApps.
-func (s *nodeSource) wake(ctx context.Context, waker *waker) error {
+// enqueueAll wakes all ExposedApps.
+func (s *nodeSource) enqueueAll(ctx context.Context, waker *batcher) error {
 	var apps v1alpha1.ExposedAppList
 	if err := s.cache.List(ctx, &apps, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list exposed apps: %w", err)
@@ -124,7 +124,7 @@ func (s *nodeSource) wake(ctx context.Context, waker *waker) error {
 	for i := range apps.Items {
 		keys = append(keys, client.ObjectKeyFromObject(&apps.Items[i]))
 	}
-	waker.wake(keys)
+	waker.add(keys)
 	return nil
 }
 
@@ -132,21 +132,21 @@ func (s *nodeSource) wake(ctx context.Context, waker *waker) error {
 func nodeChanged(before, after any, expected labels.Selector) bool {
 	old, ok := before.(*corev1.Node)
 	next, also := after.(*corev1.Node)
-	return !ok || !also || !judgedNode(old, expected).Equal(judgedNode(next, expected))
+	return !ok || !also || !nodeOf(old, expected).Equal(nodeOf(next, expected))
 }
 
-// judged returns what the rules of reachability need to know of the Nodes, by
+// nodesOf returns what the rules of reachability need to know of the Nodes, by
 // name.
-func judged(items []corev1.Node, expected labels.Selector) []reachability.Node {
+func nodesOf(items []corev1.Node, expected labels.Selector) []reachability.Node {
 	nodes := make([]reachability.Node, 0, len(items))
 	for i := range items {
-		nodes = append(nodes, judgedNode(&items[i], expected))
+		nodes = append(nodes, nodeOf(&items[i], expected))
 	}
 	slices.SortFunc(nodes, func(a, b reachability.Node) int { return cmp.Compare(a.Name, b.Name) })
 	return nodes
 }
 
-func judgedNode(item *corev1.Node, expected labels.Selector) reachability.Node {
+func nodeOf(item *corev1.Node, expected labels.Selector) reachability.Node {
 	node := reachability.Node{
 		Name:      item.Name,
 		Deleting:  item.DeletionTimestamp != nil,
@@ -173,8 +173,8 @@ type reportSource struct {
 func (s *reportSource) Start(
 	_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
 ) error {
-	waker := &waker{queue: queue, nodes: s.matrix.Nodes}
-	s.reports.Subscribe(func(change feed.Change) { waker.wake(change.Touched) })
+	waker := &batcher{queue: queue, nodes: s.matrix.Nodes}
+	s.reports.Subscribe(func(change feed.Change) { waker.add(change.Touched) })
 	return nil
 }
 

@@ -17,8 +17,8 @@ const (
 	// most. A larger cluster has its turn in parts.
 	OutsideTargets = 64
 
-	// outsideTurn is how long a part has its turn at least.
-	outsideTurn = 5 * time.Minute
+	// outsidePeriod is how long a part has its turn at least.
+	outsidePeriod = 5 * time.Minute
 )
 
 // OutsideSpec returns what an observer outside of the cluster dials and how often it
@@ -34,14 +34,14 @@ func OutsideSpec(
 	names := inOrder(slices.Collect(maps.Keys(targets)))
 	if len(names) > OutsideTargets {
 		// Long enough for a report of the part to be there for most of its turn.
-		turn := max(outsideTurn, protocol.StaleAfter*protocol.Heartbeat(spec.HeartbeatSeconds))
+		turn := max(outsidePeriod, protocol.StaleAfter*protocol.Heartbeat(spec.HeartbeatSeconds))
 		turns := now.UnixNano() / int64(turn)
 		names = part(names, spread(observer)+uint64(turns))
 		until = time.Unix(0, (turns+1)*int64(turn))
 	}
 	for _, name := range names {
 		target := targets[name]
-		target.Turn = outsidersTurn(len(nodes), len(names))
+		target.Turn = outsiderTurn(len(nodes), len(names))
 		spec.Targets = append(spec.Targets, target)
 	}
 	slices.SortFunc(spec.Targets, func(a, b v1alpha1.Target) int { return cmp.Compare(a.Node, b.Node) })
@@ -60,10 +60,10 @@ func part(names []string, turn uint64) []string {
 	return chosen
 }
 
-// outsidersTurn returns the turn of an observer from outside, which takes none from
+// outsiderTurn returns the turn of an observer from outside, which takes none from
 // those on nodes: it is halfway between two of theirs, as near as the number of targets
 // that turns are counted by allows.
-func outsidersTurn(nodes, targets int) int32 {
+func outsiderTurn(nodes, targets int) int32 {
 	observers := max(1, min(Observers, nodes-1))
 	return int32((targets - 1 + observers) / (2 * observers))
 }

@@ -36,11 +36,11 @@ import (
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 )
 
-// gather is how long requests to look again may wait for each other.
-const gather = 10 * time.Millisecond
+// recheckWindow is how long requests to look again may wait for each other.
+const recheckWindow = 10 * time.Millisecond
 
-// atOnce is how many writes may be under way at once.
-const atOnce = 8
+// maxConcurrentWrites is how many writes may be under way at once.
+const maxConcurrentWrites = 8
 
 // Reconciler writes the spec of every NodeReachability.
 type Reconciler struct {
@@ -109,7 +109,7 @@ func (r *Reconciler) watchRequests(
 			case <-ctx.Done():
 				return
 			case <-r.Rechecks.Requested():
-				queue.AddAfter(named(newRechecks), gather)
+				queue.AddAfter(named(newRechecks), recheckWindow)
 			}
 		}
 	}()
@@ -154,7 +154,7 @@ func (r *Reconciler) write(
 	ctx context.Context, all []wanted, current map[string]*v1alpha1.NodeReachability,
 ) error {
 	var writes errgroup.Group
-	writes.SetLimit(atOnce)
+	writes.SetLimit(maxConcurrentWrites)
 	rechecks := r.Rechecks.Requests()
 	for _, want := range all {
 		have := current[want.name]

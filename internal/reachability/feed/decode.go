@@ -50,13 +50,13 @@ func readable(body []byte) (*v1alpha1.NodeReachability, error) {
 // of the same few errors.
 func trim(object *v1alpha1.NodeReachability) {
 	object.ManagedFields = nil
-	object.Spec.Targets = compact.Slice(object.Spec.Targets)
+	object.Spec.Targets = compact.Shrink(object.Spec.Targets)
 	for i := range object.Spec.Targets {
-		object.Spec.Targets[i].Addresses = compact.Slice(object.Spec.Targets[i].Addresses)
+		object.Spec.Targets[i].Addresses = compact.Shrink(object.Spec.Targets[i].Addresses)
 	}
-	compact.Texts(&object.Labels, &object.OwnerReferences, &object.Spec.Targets)
+	compact.Intern(&object.Labels, &object.OwnerReferences, &object.Spec.Targets)
 	for i := range object.Status.Failures {
 		failure := &object.Status.Failures[i]
-		compact.Texts(&failure.Reason, &failure.Message, &failure.Evidence)
+		compact.Intern(&failure.Reason, &failure.Message, &failure.Evidence)
 	}
 }

@@ -94,7 +94,7 @@ func newReports(
 	asItIs := func(report runtime.Object) (runtime.Object, error) { return report, nil }
 	r.source = listwatch.Persistent(items, pageSize, asItIs, func(verb string, err error) {
 		note(verb, err)
-		r.noteAway(listwatch.IsAway(err))
+		r.noteAway(listwatch.IsUnavailable(err))
 	})
 	return r
 }
