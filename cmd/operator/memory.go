@@ -57,7 +57,7 @@ func readHeap() heap {
 // last given back.
 type heapSample struct{ looked, returned uint64 }
 
-// due tells whether the heap was at rest since the last look, and has garbage that is
+// due reports whether the heap was at rest since the last look, and has garbage that is
 // worth a collection.
 func (t *heapSample) due(now heap) bool {
 	rests := now.allocated-t.looked < now.holds/restShare

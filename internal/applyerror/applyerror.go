@@ -175,7 +175,7 @@ func OfService(app *v1alpha1.ExposedApp, nodePort int32, err error) *Error {
 	return Of("Service", err)
 }
 
-// NamesField tells whether the API server says which field is wrong. A policy or a
+// NamesField reports whether the API server says which field is wrong. A policy or a
 // webhook that refuses an object as invalid does not.
 func NamesField(err error) bool {
 	for _, cause := range causes(err) {
@@ -186,7 +186,7 @@ func NamesField(err error) bool {
 	return false
 }
 
-// RefusesContent tells whether the API server refuses what an object would be, whoever is
+// RefusesContent reports whether the API server refuses what an object would be, whoever is
 // behind that. A node port that is there twice it takes for an error of its own.
 func RefusesContent(err error) bool {
 	status, ok := errors.AsType[*apierrors.StatusError](err)
@@ -194,7 +194,7 @@ func RefusesContent(err error) bool {
 		status.ErrStatus.Code == http.StatusInternalServerError && strings.Contains(status.ErrStatus.Message, "duplicate"))
 }
 
-// Immutable tells whether the API server refuses to change what cannot be changed.
+// Immutable reports whether the API server refuses to change what cannot be changed.
 func Immutable(err error) bool {
 	for _, cause := range causes(err) {
 		switch {
@@ -236,7 +236,7 @@ func PortCause(err error, nodePort int32) (taken bool, outOfRange string) {
 	return false, ""
 }
 
-// isNodePort tells whether a field is that of the node port of some port of a Service.
+// isNodePort reports whether a field is that of the node port of some port of a Service.
 func isNodePort(field string) bool {
 	return strings.HasPrefix(field, "spec.ports[") && strings.HasSuffix(field, "].nodePort")
 }

@@ -37,7 +37,7 @@ func (o *Observed) blockingError(app *v1alpha1.ExposedApp) *applyerror.Error {
 	return nil
 }
 
-// applied tells whether both children are as declared, or never will be unless a
+// applied reports whether both children are as declared, or never will be unless a
 // human edits something.
 func (o *Observed) applied() bool {
 	return o.DeploymentError.Err() == nil && o.ServiceError.Err() == nil

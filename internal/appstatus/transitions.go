@@ -64,7 +64,7 @@ func conditionTransitions(before, after *v1alpha1.ExposedAppStatus) []transition
 	return told
 }
 
-// onItsWay tells whether an app waits for nothing but its own rollout.
+// onItsWay reports whether an app waits for nothing but its own rollout.
 func onItsWay(status *v1alpha1.ExposedAppStatus) bool {
 	reconciling := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReconciling)
 	return reconciling != nil && reconciling.Status == metav1.ConditionTrue &&
@@ -100,13 +100,13 @@ func nodeTransitions(before, after *v1alpha1.ExposedAppStatus) []transition {
 	return summed(down, up, after.Reachability)
 }
 
-// failing tells whether a node is at fault. Where no pod is ready no node can
+// failing reports whether a node is at fault. Where no pod is ready no node can
 // answer, and the Event of the condition says so once for all of them.
 func failing(row *v1alpha1.NodeVerdict) bool {
 	return row.Expected && row.State == v1alpha1.NodeUnreachable && row.Reason != v1alpha1.ReasonNoReadyEndpoints
 }
 
-// overfull tells whether rows of unreachable nodes may be missing in a status:
+// overfull reports whether rows of unreachable nodes may be missing in a status:
 // they come first, so only where there is room for nothing else.
 func overfull(status *v1alpha1.ExposedAppStatus) bool {
 	unreachable := count(status.Nodes, v1alpha1.NodeUnreachable)

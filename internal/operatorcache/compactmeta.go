@@ -39,7 +39,7 @@ func CompactMetaOf(object metav1.Object) CompactMeta {
 	return CompactMeta{Digest: ssa.Digest(binary.BigEndian.Uint64([]byte(note[:8]))), Text: note[8:]}
 }
 
-// trimmed tells whether a remark is kept on an object.
+// trimmed reports whether a remark is kept on an object.
 func trimmed(object metav1.Object) bool {
 	return strings.HasPrefix(object.GetGenerateName(), compactPrefix)
 }

@@ -211,7 +211,7 @@ func (c *Claims) ownerOf(ctx context.Context, service *corev1.Service) *v1alpha1
 	return app
 }
 
-// leaving tells whether a Service is being deleted, or waits for the garbage
+// leaving reports whether a Service is being deleted, or waits for the garbage
 // collector because its ExposedApp is gone.
 func (c *Claims) leaving(ctx context.Context, service *corev1.Service) bool {
 	if service.DeletionTimestamp != nil {
@@ -245,7 +245,7 @@ func (c *Claims) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *applyerro
 	}
 }
 
-// claiming tells whether an app that asks for a node port keeps it from younger ones. Who
+// claiming reports whether an app that asks for a node port keeps it from younger ones. Who
 // could not have it anyhow does not.
 func claiming(app *v1alpha1.ExposedApp, now time.Time) bool {
 	return app.DeletionTimestamp == nil && !workload.Suspended(app) && now.Sub(refusedSince(app, now)) <= claimGrace

@@ -112,7 +112,7 @@ func (s FieldSets) Read(written *metav1.FieldsV1) (*fieldpath.Set, error) {
 	return fields, nil
 }
 
-// OwnEntry tells whether fields are those that the operator applied.
+// OwnEntry reports whether fields are those that the operator applied.
 func OwnEntry(entry metav1.ManagedFieldsEntry) bool {
 	return entry.Manager == v1alpha1.OperatorName && entry.Operation == metav1.ManagedFieldsOperationApply &&
 		entry.Subresource == ""

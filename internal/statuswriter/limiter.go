@@ -23,17 +23,18 @@ const (
 	statusesPerSecond = 75
 	statusBurst       = 300
 
-	// messagesPerSecond bounds those that change nothing but messages, beyond wordsBurst.
-	// They have their own bound, because the words on a node that dies change with each
-	// of its observers, and nothing else is to wait for them.
+	// messagesPerSecond bounds those that change nothing but messages, beyond
+	// messageBurst. They have their own bound, because the message on a node that dies
+	// changes with each of its observers, and nothing else is to wait for that.
 	messagesPerSecond = 20
 	messageBurst      = 100
 
-	// An app of which fewer nodes answer is told of at once. If it recovered more than
-	// flaps times within flapWindow, it flaps, until it gets no worse for as long: a
-	// condition that becomes True has to stay so for steadyTime before that is told, and
-	// what makes none True, and ends that of none, is told every flapPause. It recovers
-	// where more nodes answer again after it got worse, and within flapGather once.
+	// A status by which fewer nodes answer is written at once. An app that recovered more
+	// than flaps times within flapWindow is flapping until flapWindow passes without another
+	// regression. Meanwhile a condition has to be True for steadyTime before that is written,
+	// and updates that neither set nor clear a True condition are written at most every
+	// flapPause. An app recovers when more nodes answer after fewer did; recoveries within
+	// flapGather count as one.
 	flaps      = 3
 	flapWindow = 30 * time.Second
 	flapGather = 3 * time.Second
@@ -49,7 +50,7 @@ const (
 )
 
 // limiter holds back writes of statuses that follow what is found, not what is
-// declared. It never drops one: when its turn has come, an app is observed anew.
+// declared. It never drops one: when the time has come, the app is observed again.
 type limiter struct {
 	mu       sync.Mutex
 	all      *rate.Limiter
@@ -61,19 +62,19 @@ type limiter struct {
 type appLimiter struct {
 	// rewording is nil until there is something to reword.
 	rewording *rate.Limiter
-	// due is the app's turn among all, while a status waits, and words whether that is
-	// among those that change nothing else.
+	// due is when the app's status may be written, while one waits, and messageOnly whether
+	// that status changes nothing but messages.
 	due         time.Time
 	messageOnly bool
-	// balance is how many nodes were last found to answer, fell whether these became
-	// fewer since the last recovery, recoveries are those in the last flapWindow, and
-	// worse is when nodes last became fewer, of an app that flaps.
+	// balance is the last reachabilityBalance, fell whether it fell since the last recovery,
+	// recoveries are the times of those in the last flapWindow, and worse is when the balance
+	// of an app that is flapping last fell.
 	balance    int32
 	fell       bool
 	recoveries []time.Time
 	worse      time.Time
-	// trueSince is since when a condition would be True that is not in the status, and
-	// written when that was last written.
+	// trueSince is since when a condition would be True that is not in the written status,
+	// and written when the status was last written.
 	trueSince, written time.Time
 }
 
@@ -86,16 +87,16 @@ func newLimiter() *limiter {
 }
 
 // wait returns how long the next status of an app has to wait, 0 for not at all.
-// It is told of every status, also of those that differ in nothing.
-func (t *limiter) wait(
+// It is called for every status, also for one that does not differ.
+func (l *limiter) wait(
 	key types.NamespacedName, before, next *v1alpha1.ExposedAppStatus, now time.Time,
 ) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	app := t.apps[key]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	app := l.apps[key]
 	if app == nil {
 		app = &appLimiter{balance: reachabilityBalance(next)}
-		t.apps[key] = app
+		l.apps[key] = app
 	}
 	change := reachabilityBalance(next) - reachabilityBalance(before)
 	turns := !slices.Equal(trueConditions(before), trueConditions(next))
@@ -112,13 +113,13 @@ func (t *limiter) wait(
 		return pause
 	}
 	reword := change == 0 && before.Replicas == next.Replicas && before.ReadyReplicas == next.ReadyReplicas
-	words := reword && sameReasons(before, next)
-	if app.due.IsZero() || app.messageOnly && !words {
-		app.due, app.messageOnly = t.reserve(words, now), words
+	messageOnly := reword && sameReasons(before, next)
+	if app.due.IsZero() || app.messageOnly && !messageOnly {
+		app.due, app.messageOnly = l.reserve(messageOnly, now), messageOnly
 	}
 	left := app.due.Sub(now)
 	if reword {
-		left = max(left, app.rewordDelay(words, now))
+		left = max(left, app.rewordDelay(messageOnly, now))
 	}
 	if left > 0 {
 		return left
@@ -135,31 +136,32 @@ func (a *appLimiter) recordWrite(now time.Time) {
 	a.due, a.trueSince, a.written = time.Time{}, time.Time{}, now
 }
 
-// reserve gives an app its turn among all that have something to tell, or words alone.
-func (t *limiter) reserve(words bool, now time.Time) time.Time {
-	limiter := t.all
-	if words {
-		limiter = t.messages
+// reserve returns when the next status of all, or the next of those that change nothing
+// but messages, may be written.
+func (l *limiter) reserve(messageOnly bool, now time.Time) time.Time {
+	writes := l.all
+	if messageOnly {
+		writes = l.messages
 	}
-	return now.Add(limiter.ReserveN(now, 1).DelayFrom(now))
+	return now.Add(writes.ReserveN(now, 1).DelayFrom(now))
 }
 
-// rewordDelay returns how long the app has to wait to tell other reasons, or words
-// alone. It takes nothing yet: by then there may be more to tell.
-func (a *appLimiter) rewordDelay(words bool, now time.Time) time.Duration {
+// rewordDelay returns how long a status with other reasons, or other messages alone, has to
+// wait. It takes nothing yet: by then more may have changed.
+func (a *appLimiter) rewordDelay(messageOnly bool, now time.Time) time.Duration {
 	if a.rewording == nil {
 		a.rewording = rate.NewLimiter(rate.Every(rewordPause), rewordBurst)
 	}
 	needed := 1.0
-	if words {
+	if messageOnly {
 		needed += reasonBurst
 	}
 	missing := needed - a.rewording.TokensAt(now)
 	return time.Duration(missing * float64(rewordPause))
 }
 
-// trueConditions returns the conditions that are True. Between False and Unknown an app that
-// goes to and fro does so as well.
+// trueConditions returns the conditions that are True. False and Unknown are not told apart:
+// an app that is flapping goes from one to the other as well.
 func trueConditions(status *v1alpha1.ExposedAppStatus) []string {
 	var holds []string
 	for i := range status.Conditions {
@@ -170,8 +172,8 @@ func trueConditions(status *v1alpha1.ExposedAppStatus) []string {
 	return holds
 }
 
-// sameReasons tells whether two statuses give the same reasons, in whatever words.
-// The state of a node that is not expected to answer is none.
+// sameReasons reports whether two statuses give the same reasons, in whatever messages.
+// The state of a node that is not expected to answer does not count.
 func sameReasons(before, next *v1alpha1.ExposedAppStatus) bool {
 	return slices.EqualFunc(before.Conditions, next.Conditions, func(a, b metav1.Condition) bool {
 		return a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason
@@ -181,24 +183,24 @@ func sameReasons(before, next *v1alpha1.ExposedAppStatus) bool {
 	})
 }
 
-// track takes note of how many nodes answer, of whether these are more than the status
-// says, and whether that turns a condition.
-func (a *appLimiter) track(answers int32, better, turns bool, now time.Time) {
+// track records the balance. better is whether it is above that of the written status, and
+// turns whether other conditions are True.
+func (a *appLimiter) track(balance int32, better, turns bool, now time.Time) {
 	for len(a.recoveries) > 0 && now.Sub(a.recoveries[0]) > flapWindow {
 		a.recoveries = a.recoveries[1:]
 	}
 	n := len(a.recoveries)
-	if a.fell && answers > a.balance && (n == 0 || now.Sub(a.recoveries[n-1]) >= flapGather) {
+	if a.fell && balance > a.balance && (n == 0 || now.Sub(a.recoveries[n-1]) >= flapGather) {
 		a.recoveries, a.fell = append(a.recoveries, now), false
 	}
-	a.fell = a.fell || answers < a.balance
+	a.fell = a.fell || balance < a.balance
 	switch {
-	case len(a.recoveries) > flaps, a.flaps() && answers < a.balance:
+	case len(a.recoveries) > flaps, a.flaps() && balance < a.balance:
 		a.worse = now
 	case now.Sub(a.worse) > flapWindow:
 		a.worse = time.Time{}
 	}
-	a.balance = answers
+	a.balance = balance
 	switch {
 	case !better || !turns:
 		a.trueSince = time.Time{}
@@ -207,11 +209,11 @@ func (a *appLimiter) track(answers int32, better, turns bool, now time.Time) {
 	}
 }
 
-// flaps tells whether the app goes to and fro.
+// flaps reports whether the app is flapping.
 func (a *appLimiter) flaps() bool { return !a.worse.IsZero() }
 
-// dampingDelay returns how long an app that goes to and fro has to wait with what it has to
-// tell. That something holds no more does not wait.
+// dampingDelay returns how long a status of an app that is flapping has to wait. A True
+// condition that ends does not wait.
 func (a *appLimiter) dampingDelay(better, turns bool, now time.Time) time.Duration {
 	switch {
 	case !a.flaps():
@@ -224,13 +226,14 @@ func (a *appLimiter) dampingDelay(better, turns bool, now time.Time) time.Durati
 	return 0
 }
 
-func (t *limiter) Forget(key types.NamespacedName) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.apps, key)
+// Forget forgets an app that is gone.
+func (l *limiter) Forget(key types.NamespacedName) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.apps, key)
 }
 
-// urgent tells whether a status follows what is declared.
+// urgent reports whether a status follows what is declared.
 func urgent(before, next *v1alpha1.ExposedAppStatus) bool {
 	if before.ObservedGeneration != next.ObservedGeneration || before.NodePort != next.NodePort {
 		return true
@@ -244,7 +247,7 @@ func urgent(before, next *v1alpha1.ExposedAppStatus) bool {
 	return false
 }
 
-// unproven tells whether an app waits for a verdict.
+// unproven reports whether an app waits for a verdict.
 func unproven(before *v1alpha1.ExposedAppStatus) bool {
 	reachable := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionReachable)
 	return reachable == nil || reachable.Status == metav1.ConditionUnknown

@@ -28,7 +28,7 @@ func ServiceConflicts(live *corev1.Service, app *v1alpha1.ExposedApp, nodePort i
 	return found
 }
 
-// OthersServicePort tells whether a field of a Service is of a port that others added.
+// OthersServicePort reports whether a field of a Service is of a port that others added.
 func OthersServicePort(app *v1alpha1.ExposedApp) func(fieldpath.Path) bool {
 	own := fieldpath.MakePathOrDie("spec", "ports", servicePortKey(app.Spec.Service.Port, corev1.ProtocolTCP))
 	return func(path fieldpath.Path) bool {

@@ -10,19 +10,19 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
 
-// Owned tells whether an object is controlled by an ExposedApp.
+// Owned reports whether an object is controlled by an ExposedApp.
 func Owned(object metav1.Object) bool {
 	owner := metav1.GetControllerOf(object)
 	return owner != nil && IsExposedApp(owner)
 }
 
-// IsExposedApp tells whether an owner is an ExposedApp.
+// IsExposedApp reports whether an owner is an ExposedApp.
 func IsExposedApp(owner *metav1.OwnerReference) bool {
 	group, _, _ := strings.Cut(owner.APIVersion, "/")
 	return owner.Kind == "ExposedApp" && group == v1alpha1.SchemeGroupVersion.Group
 }
 
-// OfFormerApp tells whether an object is controlled by another ExposedApp of an app's name,
+// OfFormerApp reports whether an object is controlled by another ExposedApp of an app's name,
 // which can only be one before it: the garbage collector is on its way.
 func OfFormerApp(object client.Object, app *v1alpha1.ExposedApp) bool {
 	owner := metav1.GetControllerOf(object)

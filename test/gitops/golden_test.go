@@ -31,12 +31,12 @@ type golden struct {
 	app    *v1alpha1.ExposedApp
 }
 
-// has tells whether a condition is there and True.
+// has reports whether a condition is there and True.
 func (s *golden) has(kind string) bool {
 	return meta.IsStatusConditionTrue(s.app.Status.Conditions, kind)
 }
 
-// observed tells whether the status describes the newest generation.
+// observed reports whether the status describes the newest generation.
 func (s *golden) observed() bool {
 	return s.app.Status.ObservedGeneration == s.app.Generation
 }

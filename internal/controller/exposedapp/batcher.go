@@ -1,6 +1,8 @@
 package exposedapp
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,12 +17,12 @@ const (
 	// promptApps is how many apps are woken ahead of others.
 	promptApps = 64
 
-	// promptVerdicts is how many verdicts may be given anew at once.
+	// promptVerdicts is how many verdicts may be evaluated again at once.
 	promptVerdicts = 1024
 
-	// windowPerVerdict is how long what brings more of them waits for others, per
-	// verdict, but no longer than mostGather. That is six times as long as the slowest
-	// kind of verdict takes, so judging leaves room for the rest. While thousands of
+	// windowPerVerdict is how long a change that brings more of them waits for others, per
+	// verdict, but no longer than maxWindow. That is six times as long as the slowest kind
+	// of verdict takes, so that evaluation leaves time for the rest. While thousands of
 	// agents write what they found of something that changed everywhere, each report
 	// concerns every app again.
 	windowPerVerdict = 16 * time.Microsecond
@@ -30,9 +32,9 @@ const (
 // normal is the priority of what concerns a few apps.
 const normal = 0
 
-// batcher puts apps on the queue, to be judged on every node. What takes long it
-// gathers, for about as long, and what concerns many apps it puts behind what concerns
-// a few: a queue is not made for a hundred thousand additions per second.
+// batcher puts apps on the queue. Changes that take long to evaluate are batched for about
+// as long, and changes that concern many apps come after those that concern a few: a queue
+// is not made for a hundred thousand additions per second.
 type batcher struct {
 	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
 	// nodes is how many there are.
@@ -42,36 +44,33 @@ type batcher struct {
 	pending map[types.NamespacedName]struct{}
 }
 
-func (w *batcher) add(apps []types.NamespacedName) {
-	verdicts := len(apps) * w.nodes()
+func (b *batcher) add(apps []types.NamespacedName) {
+	verdicts := len(apps) * b.nodes()
 	if verdicts <= promptVerdicts {
-		enqueue(w.queue, normal, apps)
+		enqueue(b.queue, normal, apps)
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.pending == nil {
-		w.pending = make(map[types.NamespacedName]struct{}, len(apps))
-		time.AfterFunc(min(time.Duration(verdicts)*windowPerVerdict, maxWindow), w.flush)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.pending == nil {
+		b.pending = make(map[types.NamespacedName]struct{}, len(apps))
+		time.AfterFunc(min(time.Duration(verdicts)*windowPerVerdict, maxWindow), b.flush)
 	}
 	for _, app := range apps {
-		w.pending[app] = struct{}{}
+		b.pending[app] = struct{}{}
 	}
 }
 
-func (w *batcher) flush() {
-	w.mu.Lock()
-	apps := make([]types.NamespacedName, 0, len(w.pending))
-	for app := range w.pending {
-		apps = append(apps, app)
-	}
-	w.pending = nil
-	w.mu.Unlock()
+func (b *batcher) flush() {
+	b.mu.Lock()
+	apps := slices.Collect(maps.Keys(b.pending))
+	b.pending = nil
+	b.mu.Unlock()
 	priority := normal
 	if len(apps) > promptApps {
 		priority = handler.LowPriority
 	}
-	enqueue(w.queue, priority, apps)
+	enqueue(b.queue, priority, apps)
 }
 
 // enqueue puts apps on a queue, by priority if it has any.

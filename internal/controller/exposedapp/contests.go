@@ -13,14 +13,13 @@ import (
 )
 
 const (
-	// contestRounds within contestWindow make a contest of what could be a mistake of
-	// once. An autoscaler has a round every 15 seconds.
+	// contestRounds within contestWindow make a contest; fewer may be a mistake. An
+	// autoscaler has a round every 15 seconds.
 	contestRounds = 3
 	contestWindow = 2 * time.Minute
 )
 
-// contests remembers whose replicas of Deployments the operator had to set back. An app
-// is forgotten with the last of them.
+// contests remembers who set the replicas of Deployments that the operator had to set back.
 type contests struct {
 	mu   sync.Mutex
 	apps map[types.NamespacedName]*contest
@@ -36,7 +35,7 @@ func newContests() *contests {
 	return &contests{apps: make(map[types.NamespacedName]*contest)}
 }
 
-// record notes that the operator set a Deployment back that somebody else had scaled.
+// record notes that the operator set back a Deployment that somebody else had scaled.
 func (c *contests) record(live *appsv1.Deployment, wanted int32, now time.Time) {
 	if live == nil || ptr.Deref(live.Spec.Replicas, 1) == wanted {
 		return
@@ -58,8 +57,8 @@ func (c *contests) record(live *appsv1.Deployment, wanted int32, now time.Time) 
 	}
 }
 
-// rival returns with whom the operator is in a contest over an app, if it is, and after
-// how long that may be over.
+// rival returns the field manager with which the operator is in a contest over an app, if
+// any, and after how long that may be over.
 func (c *contests) rival(key types.NamespacedName, now time.Time) (manager string, over time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

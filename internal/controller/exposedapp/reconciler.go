@@ -57,13 +57,13 @@ type Reconciler struct {
 	// slices finds EndpointSlices by their Service.
 	slices   operatorcache.Index[*discoveryv1.EndpointSlice]
 	children *children
-	looks    *podsampler.Sampler
+	pods     *podsampler.Sampler
 	statuses *statuswriter.Writer
 	events   *rate.Limiter
 	retries  *retries
 
-	// verdicts are those on the last app that was judged. On thousands of nodes they
-	// take a megabyte, so those on the next are written over them.
+	// verdicts are a buffer for those on one app: on thousands of nodes they take a
+	// megabyte.
 	verdicts []v1alpha1.NodeVerdict
 	judging  sync.Mutex
 }
@@ -93,7 +93,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	next, holds := r.judge(&app, seen, now)
 	written, pause, err := r.statuses.Write(ctx, &app, next, now)
 	if written {
-		r.recordTransitions(&app, &next)
+		recordTransitions(r.Recorder, r.events, &app, &next, now)
 	}
 	return reconcile.Result{RequeueAfter: soonest(pause, holds, again)}, errors.Join(refused, err)
 }
@@ -104,11 +104,11 @@ func (r *Reconciler) forget(app types.NamespacedName) {
 	r.statuses.Forget(app)
 	r.children.forget(app)
 	r.children.contests.forget(app)
-	r.looks.Forget(app)
+	r.pods.Forget(app)
 	r.retries.after(app, 0, r.Clock.Now())
 }
 
-// soonest returns the shortest of some times, of which those of 0 are none.
+// soonest returns the shortest of some times. A time of 0 means never.
 func soonest(times ...time.Duration) time.Duration {
 	times = slices.DeleteFunc(times, func(t time.Duration) bool { return t == 0 })
 	if len(times) == 0 {
@@ -149,8 +149,8 @@ func (r *Reconciler) observe(ctx context.Context, app *v1alpha1.ExposedApp, seen
 	return nil
 }
 
-// judge has the nodes judged and returns the status that comes of all that was
-// seen. holds is how long that stays true if nothing is heard, 0 for good.
+// judge evaluates the nodes and returns the status that follows from all that was observed.
+// holds is how long that stays true without another report, 0 for good.
 func (r *Reconciler) judge(
 	app *v1alpha1.ExposedApp, seen *appstatus.Observed, now time.Time,
 ) (next v1alpha1.ExposedAppStatus, holds time.Duration) {
@@ -167,13 +167,13 @@ func (r *Reconciler) judge(
 	return appstatus.Of(app, seen, metav1.NewTime(now)), holds
 }
 
-// inquire finds out what a person must know of the Deployment and is not in it. again
-// is when to do so once more, 0 for never.
+// inquire finds out what a person must know about the Deployment that its status does not
+// say. again is when to do so once more, 0 for never.
 func (r *Reconciler) inquire(
 	ctx context.Context, app *v1alpha1.ExposedApp, seen *appstatus.Observed, now time.Time,
 ) (again time.Duration) {
 	var due time.Duration
 	seen.Rival, again = r.children.contests.rival(client.ObjectKeyFromObject(app), now)
-	seen.PodTrouble, due = r.looks.Explain(ctx, app, seen.Deployment, now)
+	seen.PodTrouble, due = r.pods.Explain(ctx, app, seen.Deployment, now)
 	return soonest(again, due)
 }

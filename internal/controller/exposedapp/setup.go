@@ -25,7 +25,7 @@ import (
 	"github.com/exposedapp/exposedapp/internal/statuswriter"
 )
 
-// SetupWithManager adds the reconciler, its lookups and its watches to a
+// SetupWithManager adds the reconciler, its indexes and its watches to a
 // manager. What runs in an event handler must not wait for the cache to show the
 // operator its own writes: it would wait for itself.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, options controller.Options) error {
@@ -47,13 +47,13 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 	if err != nil {
 		return err
 	}
-	r.slices, r.looks, r.statuses, r.retries = slices, podsampler.New(mgr.GetAPIReader()), statuswriter.New(r.Client), newRetries()
+	r.slices, r.pods, r.statuses, r.retries = slices, podsampler.New(mgr.GetAPIReader()), statuswriter.New(r.Client), newRetries()
 	r.children = newChildren(r.Client, direct, claims, r.Clock)
 	r.events = rate.NewLimiter(eventsPerSecond, eventBurst)
 	options.RateLimiter = r.retries
 	sameName := handler.EnqueueRequestsFromMapFunc(r.requestOfName)
-	// A child carries the ExposedApp's name, whoever owns it: a foreign one of
-	// that name is a conflict, and its going is the end of it.
+	// A child carries the ExposedApp's name, whoever owns it: a foreign child
+	// of that name is a conflict, which ends when that is deleted.
 	return builder.ControllerManagedBy(mgr).
 		Named("exposedapp").
 		For(&v1alpha1.ExposedApp{}).
@@ -69,8 +69,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 		Complete(r)
 }
 
-// enqueueUnobserved wakes the ExposedApps that no operator has followed yet. At the start
-// of one, all others can wait for them.
+// enqueueUnobserved enqueues the ExposedApps that no operator has observed yet. When an
+// operator starts, all others can wait for them.
 func enqueueUnobserved() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent,
@@ -83,7 +83,7 @@ func enqueueUnobserved() handler.EventHandler {
 	}
 }
 
-// requestOfName wakes the ExposedApp of an object's name, if there is one.
+// requestOfName returns the ExposedApp of an object's name, if there is one.
 func (r *Reconciler) requestOfName(ctx context.Context, object client.Object) []reconcile.Request {
 	key := client.ObjectKeyFromObject(object)
 	if err := r.Client.Get(ctx, key, &v1alpha1.ExposedApp{}, client.DisableReadYourWritesConsistency); err != nil {

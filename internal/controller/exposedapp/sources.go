@@ -27,9 +27,9 @@ import (
 // nodeWindow is how long changes of Nodes wait for each other.
 const nodeWindow = 20 * time.Millisecond
 
-// nodeSource tells the Matrix of the Nodes and wakes all apps when one changed:
-// each is judged on each node. Nodes and apps may be thousands, so what comes in
-// a burst is done once.
+// nodeSource gives the Matrix the Nodes, and enqueues all apps when one changed: every app
+// has a verdict on every node. There may be thousands of both, so changes that come in a
+// burst are handled once.
 type nodeSource struct {
 	cache  cache.Cache
 	matrix *reachability.Matrix
@@ -81,7 +81,7 @@ func (s *nodeSource) notify() {
 	}
 }
 
-func (s *nodeSource) run(ctx context.Context, waker *batcher) {
+func (s *nodeSource) run(ctx context.Context, apps *batcher) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -95,7 +95,7 @@ func (s *nodeSource) run(ctx context.Context, waker *batcher) {
 		}
 		err := s.update(ctx)
 		if err == nil {
-			err = s.enqueueAll(ctx, waker)
+			err = s.enqueueAll(ctx, apps)
 		}
 		if err != nil {
 			log.FromContext(ctx).Error(err, "Following a change of nodes")
@@ -104,7 +104,7 @@ func (s *nodeSource) run(ctx context.Context, waker *batcher) {
 	}
 }
 
-// update tells the Matrix of the Nodes there are.
+// update gives the Matrix the Nodes that exist.
 func (s *nodeSource) update(ctx context.Context) error {
 	var nodes corev1.NodeList
 	if err := s.cache.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
@@ -114,8 +114,8 @@ func (s *nodeSource) update(ctx context.Context) error {
 	return nil
 }
 
-// enqueueAll wakes all ExposedApps.
-func (s *nodeSource) enqueueAll(ctx context.Context, waker *batcher) error {
+// enqueueAll enqueues all ExposedApps.
+func (s *nodeSource) enqueueAll(ctx context.Context, batch *batcher) error {
 	var apps v1alpha1.ExposedAppList
 	if err := s.cache.List(ctx, &apps, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list exposed apps: %w", err)
@@ -124,7 +124,7 @@ func (s *nodeSource) enqueueAll(ctx context.Context, waker *batcher) error {
 	for i := range apps.Items {
 		keys = append(keys, client.ObjectKeyFromObject(&apps.Items[i]))
 	}
-	waker.add(keys)
+	batch.add(keys)
 	return nil
 }
 
@@ -162,19 +162,19 @@ func nodeOf(item *corev1.Node, expected labels.Selector) reachability.Node {
 	return node
 }
 
-// reportSource wakes the apps on which the word of an agent changed. It is a source, so
-// that no app is judged before every report that exists is folded in.
+// reportSource enqueues the apps on which a report changed. It is a source, so that no app
+// is evaluated before every report that exists is folded in.
 type reportSource struct {
 	reports *feed.Reports
 	matrix  *reachability.Matrix
 }
 
-// Start has apps woken from now on.
+// Start has apps enqueued from now on.
 func (s *reportSource) Start(
 	_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
 ) error {
-	waker := &batcher{queue: queue, nodes: s.matrix.Nodes}
-	s.reports.Subscribe(func(change feed.Change) { waker.add(change.Touched) })
+	batch := &batcher{queue: queue, nodes: s.matrix.Nodes}
+	s.reports.Subscribe(func(change feed.Change) { batch.add(change.Touched) })
 	return nil
 }
 
