@@ -142,7 +142,7 @@ func run(opts options) error {
 		}
 	}
 	if err := mgr.Add(scavenger{}); err != nil {
-		return fmt.Errorf("add the memory returner: %w", err)
+		return fmt.Errorf("add the scavenger: %w", err)
 	}
 	return mgr.Start(ctx)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// restTime is how long the operator is looked at to tell whether it is at rest: it
+	// restTime is how long the operator is observed to find out whether it is at rest: it
 	// is if it allocated less than one part in restShare of what its heap holds.
 	restTime  = time.Minute
 	restShare = 16
@@ -43,7 +43,7 @@ func (scavenger) Start(ctx context.Context) error {
 	}
 }
 
-// heap is what the runtime tells of its heap, in bytes: what it holds, garbage included,
+// heap is what the runtime knows of its heap, in bytes: what it holds, garbage included,
 // and what was ever allocated.
 type heap struct{ holds, allocated uint64 }
 
@@ -53,18 +53,18 @@ func readHeap() heap {
 	return heap{holds: samples[0].Value.Uint64(), allocated: samples[1].Value.Uint64()}
 }
 
-// heapSample is how much had been allocated, in bytes, at the last look and when memory was
+// heapSample is how much had been allocated, in bytes, at the last tick and when memory was
 // last given back.
-type heapSample struct{ looked, returned uint64 }
+type heapSample struct{ seen, returned uint64 }
 
-// due reports whether the heap was at rest since the last look, and has garbage that is
+// due reports whether the heap was at rest since the last tick, and has garbage that is
 // worth a collection.
-func (t *heapSample) due(now heap) bool {
-	rests := now.allocated-t.looked < now.holds/restShare
-	t.looked = now.allocated
-	if !rests || now.allocated-t.returned < now.holds/worthShare {
+func (s *heapSample) due(now heap) bool {
+	rests := now.allocated-s.seen < now.holds/restShare
+	s.seen = now.allocated
+	if !rests || now.allocated-s.returned < now.holds/worthShare {
 		return false
 	}
-	t.returned = now.allocated
+	s.returned = now.allocated
 	return true
 }

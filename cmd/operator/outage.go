@@ -23,7 +23,7 @@ import (
 // for it.
 const lostLease = "leader election lost"
 
-// restartOnLostLease runs the operator, anew each time it has lost its lease: in place,
+// restartOnLostLease runs the operator, and again each time it has lost its lease: in place,
 // since the kubelet lets a container that ended in one outage of the API server
 // wait ever longer in the next.
 func restartOnLostLease(run func() error) error {
@@ -36,8 +36,8 @@ func restartOnLostLease(run func() error) error {
 	return syscall.Exec("/proc/self/exe", os.Args, os.Environ())
 }
 
-// awaitAPIServer waits until the API server tells that it serves the operator's
-// kinds. One that is starting at first refuses to tell. Meanwhile the operator is
+// awaitAPIServer waits until the API server says that it serves the operator's
+// kinds. One that is starting at first refuses to say. Meanwhile the operator is
 // alive, and not ready.
 func awaitAPIServer(ctx context.Context, config *rest.Config, probeAddress string) error {
 	impatient := rest.CopyConfig(config)
@@ -52,15 +52,15 @@ func awaitAPIServer(ctx context.Context, config *rest.Config, probeAddress strin
 	}
 	defer stop()
 
-	told := false
+	logged := false
 	return wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
 		groups, err := server.ServerGroupsWithContext(ctx)
 		if err == nil && !serves(groups) {
 			err = fmt.Errorf("it does not serve %s: apply the CustomResourceDefinitions", v1alpha1.SchemeGroupVersion)
 		}
-		if err != nil && !told {
+		if err != nil && !logged {
 			ctrl.Log.Error(err, "Waiting for the API server")
-			told = true
+			logged = true
 		}
 		return err == nil, nil
 	})

@@ -19,7 +19,7 @@ import (
 
 const (
 	// retryRefused is when the operator asks again for what a quota or a policy of the
-	// cluster refuses. No event tells that one of these was changed; to watch the quotas
+	// cluster refuses. No event says that one of these changed; to watch the quotas
 	// would take an event for every pod that comes and goes.
 	retryRefused = 10 * time.Second
 
@@ -27,8 +27,8 @@ const (
 	// known to be refused again, but a webhook may name fields as well.
 	retryInvalid = 5 * time.Minute
 
-	// RetryPassing is when an app looks again at what is about to come to pass, for the case
-	// that no event tells it.
+	// RetryPassing is when to try again after an error that is about to pass, in case no
+	// event says that it did.
 	RetryPassing = 5 * time.Second
 )
 
@@ -43,7 +43,7 @@ type Error struct {
 	// Cause is the API server's error where it did not come to a decision. What an
 	// earlier try applied may well be all that is declared.
 	Cause error
-	// RetryAfter is when to try again if no event tells to, 0 for never.
+	// RetryAfter is when to try again without an event, 0 for never.
 	RetryAfter time.Duration
 }
 
@@ -104,10 +104,10 @@ func (e driftError) Unwrap() error { return e.error }
 // Drifted marks an error as a driftError.
 func Drifted(err error) error { return driftError{err} }
 
-// ErrReplaced says that a child was deleted, to be made anew as soon as it is gone.
+// ErrReplaced says that a child was deleted, to be made again as soon as it is gone.
 var ErrReplaced = errors.New("it was changed in what cannot be changed back, and is being replaced")
 
-// Of turns the API server's answer to a child into a refusal.
+// Of turns the API server's answer to a child into an Error.
 func Of(kind string, err error) *Error {
 	_, isDrift := errors.AsType[driftError](err)
 	switch {
@@ -152,7 +152,7 @@ func Of(kind string, err error) *Error {
 // PortAdvice is what a human can do about a node port that is taken.
 const PortAdvice = "free it there, set spec.nodePort to another port, or leave it out to have one picked"
 
-// OfService turns the API server's answer to a Service with a node port into a refusal.
+// OfService turns the API server's answer to a Service with a node port into an Error.
 func OfService(app *v1alpha1.ExposedApp, nodePort int32, err error) *Error {
 	taken, outOfRange := PortCause(err, nodePort)
 	switch {
@@ -217,7 +217,7 @@ func causes(err error) []metav1.StatusCause {
 }
 
 // PortCause returns what the API server has against a node port of a Service, or nothing
-// where that is not what it refuses. Which of its ports is meant it tells by an index in
+// where that is not what it refuses. The API server names the port by its index in
 // the Service as it would have been, so the node port itself is looked for.
 func PortCause(err error, nodePort int32) (taken bool, outOfRange string) {
 	for _, cause := range causes(err) {
@@ -225,7 +225,7 @@ func PortCause(err error, nodePort int32) (taken bool, outOfRange string) {
 			!strings.Contains(cause.Message, fmt.Sprintf(": %d: ", nodePort)) {
 			continue
 		}
-		// The API server tells the two apart by its text alone.
+		// Only the text tells the two apart.
 		if strings.Contains(cause.Message, "already allocated") {
 			return true, ""
 		}

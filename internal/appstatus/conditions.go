@@ -23,8 +23,8 @@ func conditions(app *v1alpha1.ExposedApp, seen *Observed) []metav1.Condition {
 	reachable := reachableCondition(seen, allocated)
 	stalled := stalledCondition(seen)
 	ready := readyCondition(app, seen, available, allocated, reachable)
-	remarks := notes(app, seen)
-	ready.Message = clip(ready.Message, maxConditionMessage-len(remarks)) + remarks
+	suffix := notes(app, seen)
+	ready.Message = clip(ready.Message, maxConditionMessage-len(suffix)) + suffix
 	return []metav1.Condition{
 		ready,
 		available,
@@ -66,7 +66,7 @@ func readyCondition(
 	}
 }
 
-// availableCondition is the Deployment's own word on its pods.
+// availableCondition is what the Deployment says about its pods.
 func availableCondition(app *v1alpha1.ExposedApp, seen *Observed) metav1.Condition {
 	is := func(status metav1.ConditionStatus, reason, message string) metav1.Condition {
 		return condition(v1alpha1.ConditionAvailable, status, reason, message)
@@ -92,8 +92,8 @@ func availableCondition(app *v1alpha1.ExposedApp, seen *Observed) metav1.Conditi
 	return is(metav1.ConditionFalse, v1alpha1.ReasonMinimumReplicasUnavailable, withCause(pods, seen.whyNoPods()))
 }
 
-// rollout tells how far the Deployment is, and why it is no further.
-func (o *Observed) rollout(app *v1alpha1.ExposedApp) rollout {
+// rollout returns how far the Deployment is, and why it is no further.
+func (o *Observed) rollout(app *v1alpha1.ExposedApp) progress {
 	rollout := rolloutOf(o.Deployment, wantedPods(app, o.Deployment))
 	if rollout.message != "" && rollout.reason != v1alpha1.ReasonRolloutPaused {
 		rollout.message = withCause(rollout.message, o.whyNoPods())
@@ -101,8 +101,8 @@ func (o *Observed) rollout(app *v1alpha1.ExposedApp) rollout {
 	return rollout
 }
 
-// whyNoPods tells why pods are missing, or are there and not ready. A Deployment that
-// its controller has yet to see has no word on that.
+// whyNoPods returns why pods are missing, or are there and not ready, "" while the
+// Deployment controller has not seen the newest Deployment.
 func (o *Observed) whyNoPods() string {
 	if o.Deployment.Status.ObservedGeneration < o.Deployment.Generation {
 		return ""
@@ -126,19 +126,18 @@ func beforeCause(message string) string { return strings.TrimSuffix(message, "."
 // notes are what a person must know of the Deployment whether the app is Ready or
 // not.
 func notes(app *v1alpha1.ExposedApp, seen *Observed) string {
-	var remarks string
 	if seen.Deployment == nil {
-		return remarks
+		return ""
 	}
-	wanted := wantedPods(app, seen.Deployment)
+	text, wanted := "", wantedPods(app, seen.Deployment)
 	if seen.Deployment.Spec.Paused && rolloutOf(seen.Deployment, wanted).reason != v1alpha1.ReasonRolloutPaused {
-		remarks += "; rollouts are paused: kubectl rollout resume deployment/" + seen.Deployment.Name
+		text += "; rollouts are paused: kubectl rollout resume deployment/" + seen.Deployment.Name
 	}
 	if seen.Rival != "" {
-		remarks += fmt.Sprintf("; %s sets the Deployment's replicas again and again, and the operator sets them back to %d: "+
+		text += fmt.Sprintf("; %s sets the Deployment's replicas again and again, and the operator sets them back to %d: "+
 			"have it scale the ExposedApp", seen.Rival, wanted)
 	}
-	return remarks
+	return text
 }
 
 // portAllocatedCondition is whether the Service holds the node port that is
@@ -175,7 +174,7 @@ func reachableCondition(seen *Observed, allocated metav1.Condition) metav1.Condi
 		return as(v1alpha1.ConditionReachable, allocated)
 	}
 	summary := summarize(seen.Verdicts)
-	worst := worst(seen.Verdicts)
+	worst := worstVerdict(seen.Verdicts)
 	switch {
 	case summary.Expected > 0 && summary.Reachable == summary.Expected:
 		message := fmt.Sprintf("every expected node answers on node port %d", held)
@@ -242,9 +241,9 @@ func stalledCondition(seen *Observed) metav1.Condition {
 	return metav1.Condition{Type: v1alpha1.ConditionStalled}
 }
 
-// worst returns the first verdict of the worst kind on an expected node that
+// worstVerdict returns the first verdict of the worst kind on an expected node that
 // does not answer, or nil.
-func worst(verdicts []v1alpha1.NodeVerdict) *v1alpha1.NodeVerdict {
+func worstVerdict(verdicts []v1alpha1.NodeVerdict) *v1alpha1.NodeVerdict {
 	var worst *v1alpha1.NodeVerdict
 	for i := range verdicts {
 		verdict := &verdicts[i]

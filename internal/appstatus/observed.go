@@ -10,7 +10,7 @@ import (
 )
 
 // Observed is everything that a status is made of. A child that is missing or
-// somebody else's is nil; its refusal says why it is not as declared.
+// somebody else's is nil; its error says why it is not as declared.
 type Observed struct {
 	Deployment      *appsv1.Deployment
 	DeploymentError *applyerror.Error
@@ -19,13 +19,13 @@ type Observed struct {
 	Endpoints       reachability.Endpoints
 	Verdicts        []v1alpha1.NodeVerdict
 
-	// PodTrouble is why pods are not ready, and rival who sets the Deployment's replicas
+	// PodTrouble is why pods are not ready, and Rival who sets the Deployment's replicas
 	// again and again. Both are empty where that is not known.
 	PodTrouble, Rival string
 }
 
-// blockingError returns the refusal by which what is declared is not there. A try
-// that failed does no harm to what an earlier one applied.
+// blockingError returns the error that keeps the app from being as declared. An apply that
+// failed does not change what an earlier one applied.
 func (o *Observed) blockingError(app *v1alpha1.ExposedApp) *applyerror.Error {
 	applied := app.Status.ObservedGeneration == app.Generation
 	if o.DeploymentError != nil && (o.DeploymentError.Cause == nil || o.Deployment == nil || !applied) {

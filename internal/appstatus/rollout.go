@@ -24,33 +24,33 @@ const (
 	maxDeadlineMessage = 320
 )
 
-// rollout is how far a Deployment is. It is empty when all that is declared runs, in
+// progress is how far a Deployment is. It is empty when all that is declared runs, in
 // the newest revision, and nothing else does.
-type rollout struct {
+type progress struct {
 	reason, message string
 }
 
-// rolloutOf tells how far a Deployment is on its way to as many pods as are wanted. It
+// rolloutOf returns how far a Deployment is on its way to as many pods as are wanted. It
 // is as strict as kubectl rollout status, also about pods that fail later on.
-func rolloutOf(deployment *appsv1.Deployment, wanted int32) rollout {
+func rolloutOf(deployment *appsv1.Deployment, wanted int32) progress {
 	if deployment == nil {
-		return rollout{}
+		return progress{}
 	}
 	status := &deployment.Status
 	older := status.Replicas - status.UpdatedReplicas
 	progressing := DeploymentCondition(deployment, appsv1.DeploymentProgressing)
 	unfinished := progressing != nil && progressing.Status == corev1.ConditionTrue &&
 		progressing.Reason != NewReplicaSetAvailable
-	inProgress := func(format string, args ...any) rollout {
-		return rollout{v1alpha1.ReasonRolloutInProgress, fmt.Sprintf(format, args...)}
+	inProgress := func(format string, args ...any) progress {
+		return progress{v1alpha1.ReasonRolloutInProgress, fmt.Sprintf(format, args...)}
 	}
 	switch {
 	case status.ObservedGeneration < deployment.Generation:
 		return inProgress("the Deployment controller has not seen the newest revision yet")
 	case progressing != nil && progressing.Reason == ProgressDeadlineExceeded:
-		return rollout{v1alpha1.ReasonProgressDeadlineExceeded, trouble.Clean(progressing.Message, maxDeadlineMessage)}
+		return progress{v1alpha1.ReasonProgressDeadlineExceeded, trouble.Clean(progressing.Message, maxDeadlineMessage)}
 	case deployment.Spec.Paused && older > 0:
-		return rollout{v1alpha1.ReasonRolloutPaused, fmt.Sprintf(
+		return progress{v1alpha1.ReasonRolloutPaused, fmt.Sprintf(
 			"%d of %d pods are of the newest revision, %d older ones remain, and the rollout is paused: "+
 				"kubectl rollout resume deployment/%s", status.UpdatedReplicas, wanted, older, deployment.Name)}
 	case unfinished || status.UpdatedReplicas < wanted || older > 0:
@@ -62,11 +62,11 @@ func rolloutOf(deployment *appsv1.Deployment, wanted int32) rollout {
 		// The Deployment calls itself available at three quarters of its pods.
 		return inProgress("%d of %d pods are available", status.AvailableReplicas, wanted)
 	}
-	return rollout{}
+	return progress{}
 }
 
 // wantedPods returns how many pods there should be: as declared, or as they are left
-// while the operator is told not to touch them, or cannot read what is declared.
+// while the operator must not touch them, or cannot read what is declared.
 func wantedPods(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment) int32 {
 	if deployment != nil && (workload.Suspended(app) || workload.Unreadable(app) != "") {
 		return ptr.Deref(deployment.Spec.Replicas, 1)

@@ -1,5 +1,5 @@
 // Package appstatus makes the status of an ExposedApp, and the Events about its changes, of
-// what was observed. It is pure: what was seen comes in, with the time, and a status goes out.
+// what was observed. It is pure: observations and the time go in, and a status comes out.
 package appstatus
 
 import (

@@ -252,7 +252,7 @@ func TestListedNodesAreExplained(t *testing.T) {
 		g.Expect(verdict.Message).To(ContainSubstring("raw error"))
 		g.Expect(verdict.Observers).To(Equal("0/2"))
 	}
-	g.Expect(worst(verdicts).Message).NotTo(BeEmpty())
+	g.Expect(worstVerdict(verdicts).Message).NotTo(BeEmpty())
 }
 
 func names(verdicts []v1alpha1.NodeVerdict) (names []string) {

@@ -15,15 +15,15 @@ import (
 // status brings. One more sums up the rest.
 const maxNodeEvents = 5
 
-// transition is what an Event tells of an ExposedApp.
-type transition struct {
+// Transition is a change of an ExposedApp, as an Event shows it.
+type Transition struct {
 	// Node is the name of the Node that it is about, empty for the app alone.
 	Node string
 
 	// Kind is the type of the Event, Normal or Warning.
 	Kind string
 
-	// Reason is that of a condition or of a row, and action which of them it is
+	// Reason is that of a condition or of a row, and Action which of them it is
 	// about. Events of one object that agree in type, reason, action and node are
 	// counted on the first of them, and their notes are lost.
 	Reason, Action string
@@ -31,25 +31,25 @@ type transition struct {
 	Note string
 }
 
-// Transitions returns what changed from one status to the next, as Events tell it.
-func Transitions(before, after *v1alpha1.ExposedAppStatus) []transition {
+// Transitions returns what changed from one status to the next.
+func Transitions(before, after *v1alpha1.ExposedAppStatus) []Transition {
 	return append(conditionTransitions(before, after), nodeTransitions(before, after)...)
 }
 
 // conditionTransitions returns the conditions that changed their status or
-// reason, each under its own reason. The end of Reconciling or Stalled has none:
-// that of another condition which came with it tells why. Nor has what an app on
-// its way did not have before and does not have yet.
-func conditionTransitions(before, after *v1alpha1.ExposedAppStatus) []transition {
-	underWay := onItsWay(after)
-	var told []transition
+// reason, each under its own reason. The end of Reconciling or Stalled has none: the
+// condition that changed with it says why. Conditions that were not True and still are not
+// emit nothing while the app is progressing.
+func conditionTransitions(before, after *v1alpha1.ExposedAppStatus) []Transition {
+	progressing := isProgressing(after)
+	var told []Transition
 	for _, condition := range after.Conditions {
 		old := meta.FindStatusCondition(before.Conditions, condition.Type)
 		if old != nil && old.Status == condition.Status && old.Reason == condition.Reason {
 			continue
 		}
 		had := old != nil && old.Status == metav1.ConditionTrue
-		if underWay && !had && (condition.Status != metav1.ConditionTrue || len(before.Conditions) == 0 &&
+		if progressing && !had && (condition.Status != metav1.ConditionTrue || len(before.Conditions) == 0 &&
 			condition.Type == v1alpha1.ConditionReconciling) {
 			continue
 		}
@@ -57,15 +57,15 @@ func conditionTransitions(before, after *v1alpha1.ExposedAppStatus) []transition
 		if condition.Type == v1alpha1.ConditionStalled || condition.Status == metav1.ConditionFalse {
 			kind = corev1.EventTypeWarning
 		}
-		told = append(told, transition{
+		told = append(told, Transition{
 			Kind: kind, Reason: condition.Reason, Action: condition.Type, Note: condition.Message,
 		})
 	}
 	return told
 }
 
-// onItsWay reports whether an app waits for nothing but its own rollout.
-func onItsWay(status *v1alpha1.ExposedAppStatus) bool {
+// isProgressing reports whether an app waits for nothing but its own rollout.
+func isProgressing(status *v1alpha1.ExposedAppStatus) bool {
 	reconciling := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReconciling)
 	return reconciling != nil && reconciling.Status == metav1.ConditionTrue &&
 		(reconciling.Reason == v1alpha1.ReasonPending || reconciling.Reason == v1alpha1.ReasonRolloutInProgress)
@@ -76,7 +76,7 @@ func onItsWay(status *v1alpha1.ExposedAppStatus) bool {
 // Nor is a node that became Unknown or is no longer expected: whether it answers
 // is not known to have changed. A node that answers again where the status has no
 // room for it is counted by the summary alone.
-func nodeTransitions(before, after *v1alpha1.ExposedAppStatus) []transition {
+func nodeTransitions(before, after *v1alpha1.ExposedAppStatus) []Transition {
 	type key struct {
 		node   string
 		family corev1.IPFamily
@@ -85,7 +85,7 @@ func nodeTransitions(before, after *v1alpha1.ExposedAppStatus) []transition {
 	for i := range before.Nodes {
 		old[key{before.Nodes[i].Node, before.Nodes[i].Family}] = &before.Nodes[i]
 	}
-	var down, up []transition
+	var down, up []Transition
 	for i := range after.Nodes {
 		row := &after.Nodes[i]
 		was, listed := old[key{row.Node, row.Family}]
@@ -114,12 +114,12 @@ func overfull(status *v1alpha1.ExposedAppStatus) bool {
 	return all != nil && int(unreachable) == len(status.Nodes) && all.Expected > all.Reachable+unreachable
 }
 
-func rowTransition(row *v1alpha1.NodeVerdict, kind, what string) transition {
+func rowTransition(row *v1alpha1.NodeVerdict, kind, what string) Transition {
 	note := fmt.Sprintf("node %s (%s %s) %s", row.Node, row.Family, row.Address, what)
 	if row.Message != "" {
 		note += ": " + row.Message
 	}
-	return transition{
+	return Transition{
 		Node:   row.Node,
 		Kind:   kind,
 		Reason: cmp.Or(row.Reason, string(row.State)),
@@ -130,12 +130,12 @@ func rowTransition(row *v1alpha1.NodeVerdict, kind, what string) transition {
 
 // summed returns the first transitions, those for the worse before those for the
 // better, and one for the rest.
-func summed(down, up []transition, all *v1alpha1.ReachabilitySummary) []transition {
+func summed(down, up []Transition, all *v1alpha1.ReachabilitySummary) []Transition {
 	told := append(down, up...)
 	if len(told) <= maxNodeEvents {
 		return told
 	}
-	rest := transition{
+	rest := Transition{
 		Kind: corev1.EventTypeNormal, Reason: string(v1alpha1.NodeReachable), Action: "Reach",
 		Note: fmt.Sprintf("%d more nodes do not answer and %d more answer again; %s of the expected nodes answer",
 			max(0, len(down)-maxNodeEvents), min(len(up), len(told)-maxNodeEvents), all.Summary),

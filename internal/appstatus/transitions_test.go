@@ -159,7 +159,7 @@ func withReason(verdict v1alpha1.NodeVerdict, reason string) v1alpha1.NodeVerdic
 	return verdict
 }
 
-func described(transitions []transition) []string {
+func described(transitions []Transition) []string {
 	var texts []string
 	for _, t := range transitions {
 		texts = append(texts, t.Kind+" "+t.Action+" "+t.Reason+": "+t.Note)

@@ -6,7 +6,7 @@ import (
 	"unique"
 )
 
-// Intern makes the texts in what it is pointed to share their bytes with the same texts
+// Intern makes the strings that its arguments point to share their bytes with equal strings
 // elsewhere. Thousands of apps have the same labels, images and nodes, and a decoder
 // makes a copy of each text.
 func Intern(values ...any) {
@@ -41,8 +41,8 @@ func intern(value reflect.Value) {
 	}
 }
 
-// internMap does so with a map of texts by texts. A key that is there stays as it is, so
-// the map is made anew.
+// internMap interns a map of strings by strings. A key that is there stays as it is, so
+// the map is replaced.
 func internMap(value reflect.Value) {
 	texts, ok := reflect.TypeAssert[map[string]string](value)
 	if !ok || texts == nil {
@@ -55,7 +55,7 @@ func internMap(value reflect.Value) {
 	value.Set(reflect.ValueOf(shared))
 }
 
-// Shrink returns a slice with no room for more.
+// Shrink returns a slice without spare capacity.
 func Shrink[T any](items []T) []T {
 	if len(items) == cap(items) {
 		return items

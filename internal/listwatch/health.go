@@ -74,7 +74,7 @@ func (h *Health) FailingFor() map[string]time.Duration {
 }
 
 // Check is a healthz.Checker: it fails while a resource has failed for longer than 30
-// seconds, and names it. Whoever does not see what there is cannot tell the truth of it.
+// seconds, and names it. Without watches the status cannot be true.
 func (h *Health) Check(*http.Request) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -2,7 +2,7 @@
 //
 // The collector keeps no state: each scrape reads the ExposedApps from the operator's
 // cache, and the reports from where verdicts are made of them. So metrics and status cannot
-// disagree, an operator that starts anew begins where the former ended, and what
+// disagree, an operator that restarts goes on where the former ended, and what
 // is deleted is gone from the metrics as well. What the status does not know has
 // no sample: there is no number that says Unknown and does not spoil a sum.
 //

@@ -24,15 +24,15 @@ import (
 
 // Options says what the operator caches, and of that only what it uses.
 // Services and Deployments are watched in the whole cluster, because a foreign
-// one may hold the node port or the name of an ExposedApp. health is told of the
-// requests by which the cache is filled.
+// one may hold the node port or the name of an ExposedApp. health records the
+// outcome of the requests that fill the cache.
 func Options(config *rest.Config, health *listwatch.Health) (cache.Options, error) {
 	own, err := listwatch.NewClient(config, v1alpha1.SchemeGroupVersion, "ExposedApp")
 	if err != nil {
 		return cache.Options{}, err
 	}
 	transform := Transform()
-	// Nobody changes anything in what is read of these kinds.
+	// Callers treat these objects as read-only, so they are shared.
 	shared := true
 	return cache.Options{
 		NewInformer: func(source toolscache.ListerWatcher, example runtime.Object, resync time.Duration,

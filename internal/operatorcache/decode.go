@@ -13,9 +13,10 @@ import (
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
-// decodeApp reads an ExposedApp from its JSON, and trims it. One whose spec an older
-// schema admitted, and Go does not decode, has none: it concerns its user and nobody
-// else. A status that cannot be decoded is as good as none: the operator writes it anew.
+// decodeApp reads an ExposedApp from its JSON, and trims it. If an older
+// schema admitted a spec that Go cannot decode, the app is cached without a spec, and no
+// other app is affected. A status that cannot be decoded is dropped: the operator writes
+// another.
 func decodeApp(body []byte) runtime.Object {
 	app := &v1alpha1.ExposedApp{}
 	problem := ""

@@ -9,9 +9,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Index finds the objects of a kind in the cache by a key. Beside each key the field
-// indexes of controller-runtime have another for all namespaces, which nobody asks for
-// here and which takes a quarter of a KiB per app.
+// Index finds the objects of a kind in the cache by a key. The field indexes of
+// controller-runtime keep each key a second time, for all namespaces: a quarter of a KiB
+// per app, for queries that the operator does not make.
 type Index[T client.Object] struct {
 	objects toolscache.Indexer
 	name    string
@@ -36,8 +36,8 @@ func NewIndex[T client.Object](
 	})
 }
 
-// Find returns the objects that have a key. They are those of the cache: nobody may
-// change anything in them.
+// Find returns the objects that have a key. They are those of the cache: callers
+// must not change them.
 func (l Index[T]) Find(key string) ([]T, error) {
 	found, err := l.objects.ByIndex(l.name, key)
 	if err != nil {

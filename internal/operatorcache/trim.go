@@ -16,8 +16,8 @@ import (
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
-// Transform returns the function that makes what is cached of what the API server sent. It
-// changes objects in place, and nothing in one that it was given before: informers do that.
+// Transform returns the cache transform. It changes objects in place, and must be idempotent:
+// informers call it again for objects that it has trimmed.
 func Transform() toolscache.TransformFunc {
 	fields := ssa.NewFieldSets()
 	return func(object any) (any, error) {
@@ -50,7 +50,7 @@ func trimApp(app *v1alpha1.ExposedApp) {
 	}
 }
 
-// trimDeployment keeps what tells a foreign Deployment apart. Of our own it keeps how
+// trimDeployment keeps the identity of a foreign Deployment. Of our own it keeps how
 // many pods there are, what the operator applied as a digest, and who else set replicas.
 func trimDeployment(deployment *appsv1.Deployment, fields ssa.FieldSets) {
 	if trimmed(deployment) {
@@ -87,8 +87,8 @@ func trimDeployment(deployment *appsv1.Deployment, fields ssa.FieldSets) {
 	compact.Intern(&deployment.Status.Conditions)
 }
 
-// trimService keeps the node ports of a Service. Of our own it keeps all by which it is
-// told from another on the same port, and what the operator applied as a digest.
+// trimService keeps the node ports of a Service. Of our own it keeps what makes
+// it another Service on the same port, and what the operator applied as a digest.
 func trimService(service *corev1.Service, fields ssa.FieldSets) {
 	if trimmed(service) {
 		return
@@ -112,8 +112,8 @@ func trimService(service *corev1.Service, fields ssa.FieldSets) {
 	}
 }
 
-// probeOf returns what an annotation tells of a probe. Nobody asks a foreign Service, and
-// none of our own tells more than there is to tell.
+// probeOf returns the annotation with the settings of the probe. That of a foreign Service
+// is not used, and that of our own has a bound.
 func probeOf(service *corev1.Service) string {
 	text := service.Annotations[v1alpha1.ProbeAnnotation]
 	if !workload.Owned(service) || len(text) > protocol.MaxProbe {

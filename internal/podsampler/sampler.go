@@ -22,23 +22,23 @@ import (
 )
 
 const (
-	// sampleAfter is how long pods may be missing until somebody looks at them, and
-	// lookPause how long until the next look, twice as long each time.
+	// sampleAfter is how long pods may lack until a sample is taken, and samplePause how
+	// long it is until the next one, twice as long each time.
 	sampleAfter    = 5 * time.Second
 	samplePause    = 10 * time.Second
 	maxSamplePause = time.Minute
 
-	// samplesPerSecond bounds the looks at all apps. Those that wait have their turns
-	// lookEvery after each other.
+	// samplesPerSecond bounds the samples of all apps. Those that wait have slots that are
+	// sampleEvery apart.
 	samplesPerSecond = 5
 	sampleEvery      = time.Second / samplesPerSecond
 
-	// podsPerSample is how many pods a look shows. Where there are more, it takes several
-	// to find what is wrong: maxPages of those that run.
+	// podsPerSample is how many pods are in a sample. Where there are more, it takes several
+	// samples to find what is wrong: maxPages of those that run.
 	podsPerSample = 5
 	maxPages      = 4
 
-	// sampleTimeout is how long a look may take. The status waits for it.
+	// sampleTimeout is how long a list may take. The status waits for it.
 	sampleTimeout = 2 * time.Second
 )
 
@@ -50,11 +50,11 @@ type Sampler struct {
 
 	mu   sync.Mutex
 	apps map[types.NamespacedName]*sample
-	// freeSlot is the first turn that nobody has, and recent when the last looks were, the
-	// oldest first.
+	// freeSlot is the first slot that is free, and recent when the last samples were taken,
+	// the oldest first.
 	freeSlot time.Time
 	recent   [samplesPerSecond]time.Time
-	// busy is whether there is one now. An API server that is slow must not hold up
+	// busy is whether one is being taken. An API server that is slow must not hold up
 	// more than one app.
 	busy bool
 }
@@ -65,13 +65,13 @@ type sample struct {
 	generation int64
 	ready      int32
 
-	// due is when to look again, pause how long to wait after that, and turn when it
-	// is the app's among all, zero before it is due.
+	// due is when the next sample is due, pause how long to wait after that, and slot when
+	// it can be taken, zero before it is due.
 	due, slot time.Time
 	pause     time.Duration
 
-	// phase and page are where in the pods of a large app to look, pages how many were
-	// looked at, and turned whether both phases were.
+	// phase and page are where in the pods of a large app to go on, pages how many were
+	// listed, and bothPhases whether both phases were.
 	phase      corev1.PodPhase
 	page       string
 	pages      int
@@ -80,34 +80,35 @@ type sample struct {
 	why string
 }
 
+// New returns a Sampler that lists pods by a reader without a cache.
 func New(pods client.Reader) *Sampler {
 	return &Sampler{pods: pods, apps: make(map[types.NamespacedName]*sample)}
 }
 
 // Explain returns why pods of an app are not ready, where that is known, and how long it
 // is until it is to be found out again, 0 for never.
-func (l *Sampler) Explain(
+func (s *Sampler) Explain(
 	ctx context.Context, app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, now time.Time,
 ) (why string, due time.Duration) {
 	key := client.ObjectKeyFromObject(app)
-	// A Deployment that cannot make pods tells why itself.
+	// The status of a Deployment that cannot make pods says why.
 	if !appstatus.LacksPods(app, deployment) || appstatus.DeploymentCondition(deployment, appsv1.DeploymentReplicaFailure) != nil {
-		l.Forget(key)
+		s.Forget(key)
 		return "", 0
 	}
-	if due = l.due(app, deployment, now); due == 0 {
-		due = l.list(ctx, app, deployment, now)
+	if due = s.due(app, deployment, now); due == 0 {
+		due = s.list(ctx, app, deployment, now)
 	}
-	return l.why(key), due
+	return s.why(key), due
 }
 
 // due returns how long it is until the pods of an app are to be looked at, 0 for now,
 // by the caller.
-func (l *Sampler) due(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, now time.Time) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (s *Sampler) due(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	key := client.ObjectKeyFromObject(app)
-	one := l.apps[key]
+	one := s.apps[key]
 	if one == nil || one.deployment != deployment.UID || one.generation != deployment.Generation {
 		known := one != nil
 		one = &sample{
@@ -117,7 +118,7 @@ func (l *Sampler) due(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, n
 		if !known {
 			one.why = appstatus.KnownCause(app, deployment)
 		}
-		l.apps[key] = one
+		s.apps[key] = one
 	}
 	if deployment.Status.ReadyReplicas != one.ready {
 		// It may be something else that the others lack.
@@ -128,38 +129,38 @@ func (l *Sampler) due(app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, n
 		return one.due.Sub(now)
 	}
 	if one.slot.IsZero() {
-		one.slot = later(now, l.freeSlot)
-		l.freeSlot = one.slot.Add(sampleEvery)
+		one.slot = later(now, s.freeSlot)
+		s.freeSlot = one.slot.Add(sampleEvery)
 	}
-	// Several may come late to their turns.
-	one.slot = later(one.slot, l.recent[0].Add(time.Second))
+	// Several may come late to their slots.
+	one.slot = later(one.slot, s.recent[0].Add(time.Second))
 	switch {
 	case now.Before(one.slot):
 		return one.slot.Sub(now)
-	case l.busy:
+	case s.busy:
 		return sampleEvery
 	}
-	l.busy = true
-	copy(l.recent[:], l.recent[1:])
-	l.recent[samplesPerSecond-1], one.slot = now, time.Time{}
+	s.busy = true
+	copy(s.recent[:], s.recent[1:])
+	s.recent[samplesPerSecond-1], one.slot = now, time.Time{}
 	return 0
 }
 
-// list lists a few pods of an app, and returns how long it is until the next look.
-func (l *Sampler) list(
+// list lists a few pods of an app, and returns how long it is until the next sample.
+func (s *Sampler) list(
 	ctx context.Context, app *v1alpha1.ExposedApp, deployment *appsv1.Deployment, now time.Time,
 ) time.Duration {
-	l.mu.Lock()
-	one := l.apps[client.ObjectKeyFromObject(app)]
-	l.mu.Unlock()
+	s.mu.Lock()
+	one := s.apps[client.ObjectKeyFromObject(app)]
+	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
 	defer cancel()
 	var pods corev1.PodList
-	err := l.pods.List(ctx, &pods, client.InNamespace(app.Namespace), client.MatchingLabels(workload.Selector(app)),
+	err := s.pods.List(ctx, &pods, client.InNamespace(app.Namespace), client.MatchingLabels(workload.Selector(app)),
 		client.MatchingFieldsSelector{Selector: one.inPhase(deployment)}, client.Limit(podsPerSample), client.Continue(one.page))
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.busy = false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = false
 	switch found := trouble.OfPods(app.Name, pods.Items, now); {
 	case apierrors.IsForbidden(err):
 		one.why = "the operator may not list pods, so it cannot tell why"
@@ -177,8 +178,8 @@ func (l *Sampler) list(
 	return one.due.Sub(now)
 }
 
-// inPhase selects the pods to look at: all that have not ended, or those of one phase
-// where these are more than a look shows.
+// inPhase selects the pods to list: all that have not ended, or those of one phase where
+// there are more than fit in a sample.
 func (o *sample) inPhase(deployment *appsv1.Deployment) fields.Selector {
 	const phase = "status.phase"
 	if deployment.Status.Replicas <= podsPerSample {
@@ -213,19 +214,20 @@ func (o *sample) next(page string) bool {
 }
 
 // why returns what was found out about an app.
-func (l *Sampler) why(key types.NamespacedName) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if one := l.apps[key]; one != nil {
+func (s *Sampler) why(key types.NamespacedName) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one := s.apps[key]; one != nil {
 		return one.why
 	}
 	return ""
 }
 
-func (l *Sampler) Forget(key types.NamespacedName) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.apps, key)
+// Forget forgets an app that is gone.
+func (s *Sampler) Forget(key types.NamespacedName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.apps, key)
 }
 
 func earlier(a, b time.Time) time.Time {

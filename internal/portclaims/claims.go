@@ -103,10 +103,10 @@ func (c *Claims) unavailable(
 	return occupied(app, holder, nodePort, end, c.clock.Now())
 }
 
-// occupied returns the refusal for a node port that a Service holds. What will pass by
-// itself is not for a human.
+// occupied returns the error for a node port that a Service holds. An error that will pass
+// by itself is not stalled.
 func occupied(
-	app *v1alpha1.ExposedApp, holder *corev1.Service, nodePort int32, end outcome, now time.Time,
+	app *v1alpha1.ExposedApp, holder *corev1.Service, nodePort int32, end lineEnd, now time.Time,
 ) *applyerror.Error {
 	refusal := &applyerror.Error{
 		Reason:     v1alpha1.ReasonPortConflict,
@@ -137,13 +137,13 @@ func conflictSince(app *v1alpha1.ExposedApp, now time.Time) time.Time {
 	return allocated.LastTransitionTime.Time
 }
 
-// outcome is how a line of apps ends each of which holds the node port that the one before
+// lineEnd is how a line of apps ends in which each holds the node port that the one before
 // asks for.
-type outcome int
+type lineEnd int
 
 const (
 	// stays: the last keeps what it holds.
-	stays outcome = iota
+	stays lineEnd = iota
 	// leaves: the first holder is on its way out.
 	leaves
 	// moves: the last can have what it asks for, or others change with each other.
@@ -152,11 +152,11 @@ const (
 	returns
 )
 
-// follow follows who holds the node port that an app asks for, what that asks for, and so
+// follow finds out who holds the node port that an app asks for, what that asks for, and so
 // on. It returns the apps that do, in this order.
 func (c *Claims) follow(
 	ctx context.Context, app *v1alpha1.ExposedApp, live, holder *corev1.Service, nodePort int32,
-) (line []*v1alpha1.ExposedApp, _ outcome) {
+) (line []*v1alpha1.ExposedApp, _ lineEnd) {
 	for range maxLine {
 		if c.leaving(ctx, holder) {
 			if len(line) == 0 {
@@ -221,8 +221,8 @@ func (c *Claims) leaving(ctx context.Context, service *corev1.Service) bool {
 	return workload.Owned(service) && (app == nil || app.DeletionTimestamp != nil)
 }
 
-// olderClaim returns a refusal where an older ExposedApp asks for the same node port, which
-// nobody holds: the oldest of all is about to have it.
+// olderClaim returns an error where an older ExposedApp asks for the same free node port,
+// which the oldest of all is about to have.
 func (c *Claims) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *applyerror.Error {
 	rivals, err := c.asking(strconv.Itoa(int(nodePort)))
 	if err != nil {
@@ -245,15 +245,15 @@ func (c *Claims) olderClaim(app *v1alpha1.ExposedApp, nodePort int32) *applyerro
 	}
 }
 
-// claiming reports whether an app that asks for a node port keeps it from younger ones. Who
-// could not have it anyhow does not.
+// claiming reports whether an app that asks for a node port keeps it from younger ones. An app that
+// could not have it anyway does not.
 func claiming(app *v1alpha1.ExposedApp, now time.Time) bool {
 	return app.DeletionTimestamp == nil && !workload.Suspended(app) && now.Sub(refusedSince(app, now)) <= claimGrace
 }
 
 // refusedSince returns since when an app cannot have its Service, for another reason than
-// that its node port is held: now, where it can. An app that nobody has followed yet has
-// none since it was created.
+// that its node port is held: now, where it can. An app that was never observed has
+// had none since it was created.
 func refusedSince(app *v1alpha1.ExposedApp, now time.Time) time.Time {
 	allocated := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionPortAllocated)
 	switch {
@@ -284,7 +284,7 @@ func (c *Claims) PortFor(
 	}
 	refusal := c.unavailable(ctx, app, live, nodePort)
 	if refusal.IsStalled() && app.Spec.NodePort == nil {
-		// The app was given this one once and lost it for good. Nobody asked for it by name.
+		// The app was given this one once and lost it for good, and its spec does not ask for it.
 		return held, nil
 	}
 	return nodePort, refusal
@@ -325,11 +325,11 @@ func describe(kind string, object client.Object) string {
 	return fmt.Sprintf("%s %s/%s", kind, object.GetNamespace(), object.GetName())
 }
 
-// EnqueueOnAppRelease wakes the ExposedApps that ask for a node port which another one asked
+// EnqueueOnAppRelease enqueues the ExposedApps that ask for a node port which another one asked
 // for and no longer does.
 func (c *Claims) EnqueueOnAppRelease() handler.EventHandler { return onRelease(c, claimedPort) }
 
-// EnqueueOnPortRelease wakes the ExposedApps that ask for a node port which a Service held
+// EnqueueOnPortRelease enqueues the ExposedApps that ask for a node port which a Service held
 // and no longer does.
 func (c *Claims) EnqueueOnPortRelease() handler.EventHandler { return onRelease(c, servicePorts) }
 
@@ -353,7 +353,7 @@ func onRelease[T client.Object](c *Claims, ports func(T) []string) handler.Event
 	}
 }
 
-// enqueue wakes the ExposedApps that ask for one of some node ports.
+// enqueue enqueues the ExposedApps that ask for one of some node ports.
 func (c *Claims) enqueue(ports sets.Set[string], queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	for port := range ports {
 		apps, err := c.asking(port)

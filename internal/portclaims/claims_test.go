@@ -28,7 +28,7 @@ func TestOccupied(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		holder  *corev1.Service
-		end     outcome
+		end     lineEnd
 		options []gen.Option
 		stalled bool
 		says    string

@@ -1,4 +1,4 @@
-// Package ssa tells by managed fields what the operator applied of an object, and whether
+// Package ssa finds out by managed fields what the operator applied of an object, and whether
 // that is still what it wants. Digests of both are compared, so that an object is not
 // applied again while nothing differs, and need not be cached whole.
 package ssa
@@ -17,7 +17,7 @@ import (
 
 // Digest stands for fields and their values: those that the operator owns of an
 // object, or those that it wants it to have. Where the two are equal, the object is as
-// declared, whatever others have added. 0 stands for what cannot be told.
+// declared, whatever others have added. 0 stands for what is not known.
 type Digest uint64
 
 // OwnedDigest stands for what the operator applied of an object, as it is there now.

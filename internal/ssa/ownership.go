@@ -96,7 +96,7 @@ type FieldSets struct{ known *lru.Cache }
 
 func NewFieldSets() FieldSets { return FieldSets{lru.New(32)} }
 
-// Read returns a set of fields, which nobody may change.
+// Read returns a set of fields, which the caller must not change.
 func (s FieldSets) Read(written *metav1.FieldsV1) (*fieldpath.Set, error) {
 	key := string(written.GetRawBytes())
 	if known, found := s.known.Get(key); found {

@@ -164,8 +164,8 @@ func (c *children) service(
 	}
 }
 
-// getToApply reads a child that is to be brought to what is declared. It returns a refusal
-// as well for one that is being deleted.
+// getToApply reads a child that is to be brought to what is declared. It returns an
+// error for one that is being deleted as well.
 func getToApply[T client.Object](
 	ctx context.Context, reader client.Reader, app *v1alpha1.ExposedApp, kind string, into T,
 ) (child T, _ *applyerror.Error) {
@@ -177,7 +177,7 @@ func getToApply[T client.Object](
 }
 
 // get reads a child from the cache. It returns nil for one that does not exist,
-// and a refusal for one that is somebody else's.
+// and an error for one that is somebody else's.
 func get[T client.Object](
 	ctx context.Context, reader client.Reader, app *v1alpha1.ExposedApp, kind string, into T,
 ) (child T, _ *applyerror.Error) {

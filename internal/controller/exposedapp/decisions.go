@@ -9,7 +9,7 @@ import (
 )
 
 // decisions remembers what the API server decided against, so that it is not asked the
-// same again whenever something is heard of an app.
+// same at every reconciliation.
 type decisions struct {
 	mu   sync.Mutex
 	made map[ssa.ChildKey]decision
@@ -26,18 +26,18 @@ type question struct {
 // decision is what it decided, and until when that is not asked again.
 type decision struct {
 	question
-	refusal *applyerror.Error
+	problem *applyerror.Error
 	until   time.Time
 }
 
 func newDecisions() *decisions { return &decisions{made: make(map[ssa.ChildKey]decision)} }
 
-// on returns the refusal that still answers a question, nil where it has to be asked.
+// on returns the error that still answers a question, nil where it has to be asked.
 func (d *decisions) on(of ssa.ChildKey, asked question, now time.Time) *applyerror.Error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if made := d.made[of]; made.question == asked && now.Before(made.until) {
-		return made.refusal
+		return made.problem
 	}
 	return nil
 }
@@ -50,7 +50,7 @@ func (d *decisions) note(of ssa.ChildKey, asked question, answer *applyerror.Err
 	if answer.Pause() == 0 {
 		delete(d.made, of)
 	} else {
-		d.made[of] = decision{question: asked, refusal: answer, until: now.Add(answer.RetryAfter)}
+		d.made[of] = decision{question: asked, problem: answer, until: now.Add(answer.RetryAfter)}
 	}
 	return answer
 }

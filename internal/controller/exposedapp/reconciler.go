@@ -88,7 +88,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, errors.Join(refused, err)
 	}
 	now := r.Clock.Now()
-	again := soonest(r.inquire(ctx, &app, seen, now), r.retries.after(request.NamespacedName,
+	again := soonest(r.inquire(ctx, &app, seen, now), r.retries.askAfter(request.NamespacedName,
 		soonest(seen.DeploymentError.Pause(), seen.ServiceError.Pause()), now))
 	next, holds := r.judge(&app, seen, now)
 	written, pause, err := r.statuses.Write(ctx, &app, next, now)
@@ -105,7 +105,7 @@ func (r *Reconciler) forget(app types.NamespacedName) {
 	r.children.forget(app)
 	r.children.contests.forget(app)
 	r.pods.Forget(app)
-	r.retries.after(app, 0, r.Clock.Now())
+	r.retries.askAfter(app, 0, r.Clock.Now())
 }
 
 // soonest returns the shortest of some times. A time of 0 means never.

@@ -22,8 +22,8 @@ const (
 	retriesPerSecond = 20
 	retryBurst       = 200
 
-	// limitedFrom is from when on a try counts among these. Before, it may be a conflict of two
-	// writers, and nobody is to wait for others because of that.
+	// limitedFrom is the shortest pause that counts among these. A shorter one may follow a
+	// conflict of two writers, for which no app is to wait for others.
 	limitedFrom = time.Second
 
 	// askJitter keeps apps that were refused together from asking together for ever.
@@ -63,9 +63,9 @@ func (r *retries) When(app reconcile.Request) time.Duration {
 	return max(pause, r.all.Reserve().Delay())
 }
 
-// after returns how long an app has to wait until it asks again, for which it takes its
-// turn once, however often it is woken until then. A pause of 0 is for never.
-func (r *retries) after(app types.NamespacedName, pause time.Duration, now time.Time) time.Duration {
+// askAfter returns how long an app has to wait until it asks again. It reserves that once,
+// however often the app is reconciled until then. A pause of 0 means never.
+func (r *retries) askAfter(app types.NamespacedName, pause time.Duration, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next := r.asks[app]
@@ -74,8 +74,8 @@ func (r *retries) after(app types.NamespacedName, pause time.Duration, now time.
 		delete(r.asks, app)
 		return 0
 	case next.pause != pause || !next.at.After(now):
-		turn := r.all.ReserveN(now, 1).DelayFrom(now)
-		next = ask{at: now.Add(max(wait.Jitter(pause, askJitter), turn)), pause: pause}
+		delay := r.all.ReserveN(now, 1).DelayFrom(now)
+		next = ask{at: now.Add(max(wait.Jitter(pause, askJitter), delay)), pause: pause}
 		r.asks[app] = next
 	}
 	return next.at.Sub(now)

@@ -35,14 +35,14 @@ func TestAsksOnce(t *testing.T) {
 	g, retries, now := NewWithT(t), newRetries(), gen.At(0).Time
 	const askAgain, lookAgain = 10 * time.Second, 5 * time.Second
 	app := requestFor("web").NamespacedName
-	first := retries.after(app, askAgain, now)
+	first := retries.askAfter(app, askAgain, now)
 	g.Expect(first).To(And(BeNumerically(">=", askAgain), BeNumerically("<=", askAgain*6/5)))
 	for range 10 * retryBurst {
-		g.Expect(retries.after(app, askAgain, now.Add(time.Second))).To(Equal(first - time.Second))
+		g.Expect(retries.askAfter(app, askAgain, now.Add(time.Second))).To(Equal(first - time.Second))
 	}
-	g.Expect(retries.after(app, lookAgain, now)).To(BeNumerically("<=", lookAgain*6/5), "another refusal has another pause")
-	g.Expect(retries.after(requestFor("other").NamespacedName, askAgain, now)).To(BeNumerically("<=", askAgain*6/5))
-	g.Expect(retries.after(app, 0, now)).To(BeZero())
+	g.Expect(retries.askAfter(app, lookAgain, now)).To(BeNumerically("<=", lookAgain*6/5), "another refusal has another pause")
+	g.Expect(retries.askAfter(requestFor("other").NamespacedName, askAgain, now)).To(BeNumerically("<=", askAgain*6/5))
+	g.Expect(retries.askAfter(app, 0, now)).To(BeZero())
 	g.Expect(retries.asks).To(HaveLen(1))
 }
 

@@ -23,7 +23,7 @@ const (
 
 // OutsideSpec returns what an observer outside of the cluster dials and how often it
 // reports, and when that changes by itself: never, the zero time, while it dials all
-// nodes. Else it goes by the clock alone, so that an operator that starts anew finds
+// nodes. Else it goes by the clock alone, so that an operator that restarts finds
 // it as it should be. size is as for Specs.
 func OutsideSpec(
 	observer string, nodes []corev1.Node, size int32, now time.Time,

@@ -2,8 +2,8 @@
 // Node, with the nodes that the agent there dials: itself, for diagnosis, and
 // its successors on a ring, so that the load of a node does not grow with the
 // cluster. Those of observers outside of the cluster, which an admin makes, it gives
-// all nodes, or a part of them in turn. It also passes on to the agents what they are
-// to look at again.
+// all nodes, or a part of them in turn. It also passes requests to probe again
+// on to the agents.
 package nodereachability
 
 import (
@@ -36,10 +36,10 @@ import (
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
 )
 
-// recheckWindow is how long requests to look again may wait for each other.
+// recheckWindow is how long requests to look again are batched.
 const recheckWindow = 10 * time.Millisecond
 
-// maxConcurrentWrites is how many writes may be under way at once.
+// maxConcurrentWrites bounds the writes that are under way.
 const maxConcurrentWrites = 8
 
 // Reconciler writes the spec of every NodeReachability.
@@ -51,7 +51,7 @@ type Reconciler struct {
 	Reports Reports
 	// Writes bounds the number of writes per second.
 	Writes flowcontrol.RateLimiter
-	// Clock tells whose turn it is to be dialled from outside.
+	// Clock decides which nodes are dialled from outside.
 	Clock clock.PassiveClock
 
 	own ownWrites
@@ -59,7 +59,7 @@ type Reconciler struct {
 
 // Rechecks knows which observers are to look again, because they disagree.
 type Rechecks interface {
-	// Requested tells when there are new Requests.
+	// Requested is sent to when there are new Requests.
 	Requested() <-chan struct{}
 	// Requests are what is to be looked at again, by observer.
 	Requests() map[string]v1alpha1.Recheck
@@ -99,7 +99,7 @@ func named(name string) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
 }
 
-// watchRequests wakes the reconciler for requests to look again.
+// watchRequests enqueues requests to look again.
 func (r *Reconciler) watchRequests(
 	ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
 ) error {
@@ -206,7 +206,7 @@ func (r *Reconciler) apply(ctx context.Context, want wanted) error {
 	// The reports are not in the client's cache, which could show it its own writes.
 	err := r.Client.Apply(ctx, written, client.ForceOwnership, client.DisableReadYourWritesConsistency)
 	if want.object != "" && apierrors.IsConflict(err) {
-		// The admin deleted it. The watch tells, or did already.
+		// The admin deleted it, and the watch shows that.
 		return nil
 	}
 	if err != nil {

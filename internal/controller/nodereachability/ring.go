@@ -29,15 +29,15 @@ func Ring(names []string) map[string][]string {
 
 // inOrder returns names in the order of the ring: by a hash of the name.
 func inOrder(names []string) []string {
-	type place struct {
+	type position struct {
 		hash uint64
 		name string
 	}
-	ring := make([]place, 0, len(names))
+	ring := make([]position, 0, len(names))
 	for _, name := range names {
-		ring = append(ring, place{hash: spread(name), name: name})
+		ring = append(ring, position{hash: spread(name), name: name})
 	}
-	slices.SortFunc(ring, func(a, b place) int {
+	slices.SortFunc(ring, func(a, b position) int {
 		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.name, b.name))
 	})
 	ordered := make([]string, 0, len(ring))

@@ -4,7 +4,7 @@ package nodereachability
 const smallest = 16
 
 // clusterSize rounds a number of nodes up, in steps of a quarter, so that it is
-// seldom that all reports have to be told of another size. It returns current if
+// seldom that another size has to be written to all specs. It returns current if
 // that is at most one step too large: a cluster whose nodes come and go at the
 // edge of a step would else go to and fro.
 func clusterSize(nodes int, current int32) int32 {

@@ -12,7 +12,7 @@ import (
 )
 
 // Specs returns, by the name of the node, what each agent dials and how often
-// it reports. size is the size of the cluster that the agents were last told of.
+// it reports. size is the size of the cluster that the specs have now.
 func Specs(nodes []corev1.Node, size int32) map[string]v1alpha1.NodeReachabilitySpec {
 	targets := targetsOf(nodes)
 	ring := Ring(slices.Collect(maps.Keys(targets)))

@@ -50,7 +50,7 @@ func wantedOutside(
 }
 
 // configuration returns what the operator applies. An object that an admin made is
-// named by its UID: the API server makes none anew then, where that is gone.
+// named by its UID: the API server does not create it again where that is gone.
 func (w *wanted) configuration() *applyv1alpha1.NodeReachabilityApplyConfiguration {
 	spec := applyv1alpha1.NodeReachabilitySpec().
 		WithHeartbeatSeconds(w.spec.HeartbeatSeconds).WithClusterSize(w.spec.ClusterSize)

@@ -39,10 +39,10 @@ func listChanged(before, after *v1alpha1.NodeReachability) bool {
 	return before.Generation != after.Generation && !equality.Semantic.DeepEqual(was, is)
 }
 
-// listSource wakes the reconciler for the whole ring where somebody's list changed.
+// listSource enqueues the whole ring where somebody's list changed.
 type listSource struct{ reports *feed.Reports }
 
-// Start has it woken from now on.
+// Start has it enqueued from now on.
 func (s *listSource) Start(
 	_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
 ) error {
@@ -55,5 +55,5 @@ func (s *listSource) Start(
 }
 
 // WaitForSync waits until every NodeReachability that existed at the start is known: one
-// that is not would be made anew.
+// that is not would be created again.
 func (s *listSource) WaitForSync(ctx context.Context) error { return s.reports.WaitForSync(ctx) }
