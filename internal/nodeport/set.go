@@ -10,6 +10,7 @@ import (
 	"iter"
 	"slices"
 	"sort"
+	"strconv"
 )
 
 // Set is an immutable set of ports from 1 to 65535. The zero Set is empty. Sets
@@ -90,4 +91,21 @@ func (s Set) All() iter.Seq[uint16] {
 			}
 		}
 	}
+}
+
+// String returns the set as ascending ranges, such as 30000-30010,31000. The
+// empty set is the empty string.
+func (s Set) String() string {
+	text := make([]byte, 0, len("30000-30000,")*len(s.spans))
+	for i, sp := range s.spans {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendUint(text, uint64(sp.first), 10)
+		if sp.last > sp.first {
+			text = append(text, '-')
+			text = strconv.AppendUint(text, uint64(sp.last), 10)
+		}
+	}
+	return string(text)
 }

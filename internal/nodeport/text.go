@@ -6,23 +6,6 @@ import (
 	"strings"
 )
 
-// String returns the set as ascending ranges, such as 30000-30010,31000. The
-// empty set is the empty string.
-func (s Set) String() string {
-	text := make([]byte, 0, len("30000-30000,")*len(s.spans))
-	for i, sp := range s.spans {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = strconv.AppendUint(text, uint64(sp.first), 10)
-		if sp.last > sp.first {
-			text = append(text, '-')
-			text = strconv.AppendUint(text, uint64(sp.last), 10)
-		}
-	}
-	return string(text)
-}
-
 // Parse reads what String writes. Ranges must ascend and not overlap, so that
 // the memory of a set is bounded by the number of ports whatever the text.
 func Parse(text string) (Set, error) {
