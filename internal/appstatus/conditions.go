@@ -12,6 +12,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/trouble"
+	"github.com/exposedapp/exposedapp/internal/truncate"
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
@@ -24,7 +25,7 @@ func conditions(app *v1alpha1.ExposedApp, seen *Observed) []metav1.Condition {
 	stalled := stalledCondition(seen)
 	ready := readyCondition(app, seen, available, allocated, reachable)
 	suffix := notes(app, seen)
-	ready.Message = clip(ready.Message, maxConditionMessage-len(suffix)) + suffix
+	ready.Message = truncate.Marked(ready.Message, maxConditionMessage-len(suffix)) + suffix
 	return []metav1.Condition{
 		ready,
 		available,

@@ -55,7 +55,7 @@ func Of(app *v1alpha1.ExposedApp, seen *Observed, now metav1.Time) v1alpha1.Expo
 	for _, condition := range conditions(app, seen) {
 		condition.ObservedGeneration = app.Generation
 		condition.LastTransitionTime = now
-		condition.Message = clip(condition.Message, maxConditionMessage)
+		condition.Message = truncate.Marked(condition.Message, maxConditionMessage)
 		if condition.Status == "" {
 			meta.RemoveStatusCondition(&next.Conditions, condition.Type)
 			continue
@@ -131,7 +131,7 @@ func worstFirst(
 func fitting(verdicts []v1alpha1.NodeVerdict) []v1alpha1.NodeVerdict {
 	listed, bytes := worstOf(verdicts, maxNodes), 0
 	for i := range listed {
-		listed[i].Message = clip(listed[i].Message, maxNodeMessage)
+		listed[i].Message = truncate.Marked(listed[i].Message, maxNodeMessage)
 		if bytes += size(&listed[i]); bytes > maxNodesBytes {
 			listed = listed[:i]
 			break
@@ -187,13 +187,4 @@ func rank(verdict *v1alpha1.NodeVerdict) int {
 	default:
 		return leastRank
 	}
-}
-
-// clip shortens a text to at most limit bytes, at a rune's edge.
-func clip(text string, limit int) string {
-	const mark = "…"
-	if len(text) <= limit {
-		return text
-	}
-	return truncate.Text(text, limit-len(mark)) + mark
 }

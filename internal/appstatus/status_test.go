@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -260,31 +259,6 @@ func names(verdicts []v1alpha1.NodeVerdict) (names []string) {
 		names = append(names, verdicts[i].Node)
 	}
 	return names
-}
-
-func TestClip(t *testing.T) {
-	tests := map[string]struct {
-		text  string
-		limit int
-		want  string
-	}{
-		"short":              {"abc", 4, "abc"},
-		"as long as allowed": {"abcd", 4, "abcd"},
-		"too long":           {"abcdefgh", 7, "abcd…"},
-		"a rune at the edge": {"abcä5678", 7, "abc…"},
-		"a rune before it":   {"abä56789", 7, "abä…"},
-		"a wide rune":        {"a😀bcdefg", 7, "a…"},
-		"all wide":           {"😀😀😀", 7, "😀…"},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			g := NewWithT(t)
-			got := clip(test.text, test.limit)
-			g.Expect(got).To(Equal(test.want))
-			g.Expect(len(got)).To(BeNumerically("<=", test.limit))
-			g.Expect(utf8.ValidString(got)).To(BeTrue())
-		})
-	}
 }
 
 // The largest status that there can be: every node has a name of the greatest

@@ -1,18 +1,22 @@
 package operatorcache
 
 import (
+	"fmt"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/appstatus"
 	"github.com/exposedapp/exposedapp/internal/compact"
 	"github.com/exposedapp/exposedapp/internal/protocol"
 	"github.com/exposedapp/exposedapp/internal/ssa"
+	"github.com/exposedapp/exposedapp/internal/trouble"
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
 
@@ -177,4 +181,34 @@ func trimOwners(child client.Object) {
 		owner.Name = child.GetName()
 	}
 	child.SetOwnerReferences([]metav1.OwnerReference{*owner})
+}
+
+// maxManager bounds a field manager's name, which others choose.
+const maxManager = 64
+
+// replicasManager returns who set the replicas of a Deployment last, if that was not the
+// operator. Whoever sets another value takes the field away from all others.
+func replicasManager(live *appsv1.Deployment, fields ssa.FieldSets) (manager string) {
+	replicas := fieldpath.MakePathOrDie("spec", "replicas")
+	for _, entry := range live.ManagedFields {
+		if entry.FieldsV1 == nil || entry.Subresource == "status" {
+			continue
+		}
+		owned, err := fields.Read(entry.FieldsV1)
+		if err != nil || !owned.Has(replicas) {
+			continue
+		}
+		if ssa.OwnEntry(entry) {
+			return ""
+		}
+		manager = managerName(entry)
+	}
+	return manager
+}
+
+func managerName(entry metav1.ManagedFieldsEntry) string {
+	if entry.Manager == "kube-controller-manager" && entry.Subresource == "scale" {
+		return "a HorizontalPodAutoscaler (kube-controller-manager)"
+	}
+	return fmt.Sprintf("%q", trouble.Clean(entry.Manager, maxManager))
 }

@@ -9,7 +9,8 @@ package trouble
 import (
 	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"github.com/exposedapp/exposedapp/internal/truncate"
 )
 
 // What is quoted of somebody else has bounds: words of any kind, and what should be one.
@@ -50,16 +51,7 @@ func withoutNumbers(text string) string {
 // Clean makes one line of printable text of somebody else's words, of at most limit
 // bytes.
 func Clean(words string, limit int) string {
-	const mark = "…"
-	text := strings.Join(strings.FieldsFunc(strings.ToValidUTF8(words, " "), unprintable), " ")
-	if len(text) <= limit {
-		return text
-	}
-	end := limit - len(mark)
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + mark
+	return truncate.Marked(strings.Join(strings.FieldsFunc(strings.ToValidUTF8(words, " "), unprintable), " "), limit)
 }
 
 // unprintable reports whether a rune is a space, or no text at all.

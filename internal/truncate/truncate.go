@@ -15,3 +15,12 @@ func Text(text string, limit int) string {
 	}
 	return text[:end]
 }
+
+// Marked shortens a text to at most limit bytes, with a mark where something is left out.
+func Marked(text string, limit int) string {
+	const mark = "…"
+	if len(text) <= limit {
+		return text
+	}
+	return Text(text, limit-len(mark)) + mark
+}
