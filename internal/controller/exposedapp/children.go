@@ -72,7 +72,10 @@ func (c *children) applyDeployment(ctx context.Context, app *v1alpha1.ExposedApp
 	}
 	if problem := c.ask(key, asked, func() (*string, *applyerror.Error) {
 		answer, err := c.deployment(app).Bring(ctx, uid)
-		return answer.ResourceVersion, applyerror.Of(kindDeployment, err)
+		if err != nil {
+			return nil, applyerror.Of(kindDeployment, err)
+		}
+		return answer.ResourceVersion, nil
 	}); problem != nil {
 		return problem
 	}
@@ -103,7 +106,10 @@ func (c *children) applyService(ctx context.Context, app *v1alpha1.ExposedApp) *
 	}
 	return c.ask(key, asked, func() (*string, *applyerror.Error) {
 		answer, err := c.service(app, nodePort).Bring(ctx, uid)
-		return answer.ResourceVersion, applyerror.OfService(app, nodePort, err)
+		if err != nil {
+			return nil, applyerror.OfService(app, nodePort, err)
+		}
+		return answer.ResourceVersion, nil
 	})
 }
 

@@ -1,16 +1,20 @@
 package exposedapp
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
+	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/workload"
@@ -61,4 +65,33 @@ func TestBring(t *testing.T) {
 		g.Expect(live.Spec.Template.Spec.Containers).To(ConsistOf(
 			wanted.Spec.Template.Spec.Containers[0], HaveField("Name", "side")))
 	})
+}
+
+// What the API server refuses, whatever a child was before, is told and not asked again.
+func TestARefusedChild(t *testing.T) {
+	g, app := NewWithT(t), gen.ExposedApp("web", gen.WithIdentity("9f3c", 1))
+	live, asked := &appsv1.Deployment{}, 0
+	objects := fake.NewClientBuilder().WithScheme(scheme.Scheme).WithReturnManagedFields().Build()
+	owner := client.WithFieldOwner(objects, v1alpha1.OperatorName)
+	g.Expect(owner.Apply(t.Context(), workload.Deployment(app), client.ForceOwnership)).To(Succeed())
+	live.Namespace, live.Name = app.Namespace, app.Name
+	g.Expect(objects.Patch(t.Context(), live, client.RawPatch(types.JSONPatchType,
+		[]byte(`[{"op":"add","path":"/metadata/uid","value":"1"}]`)))).To(Succeed())
+
+	refusing := interceptor.NewClient(objects, interceptor.Funcs{
+		Apply: func(context.Context, client.WithWatch, runtime.ApplyConfiguration, ...client.ApplyOption) error {
+			asked++
+			return gen.InvalidField()
+		},
+		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+			return gen.InvalidField()
+		},
+	})
+	c := newChildren(refusing, refusing, nil, clocktesting.NewFakePassiveClock(gen.At(0).Time))
+	for range 2 {
+		problem := c.applyDeployment(t.Context(), app)
+		g.Expect(problem.Reason).To(Equal("InvalidApp"))
+		g.Expect(problem.IsStalled()).To(BeTrue())
+	}
+	g.Expect(asked).To(Equal(1), "what was decided stays so for a while")
 }

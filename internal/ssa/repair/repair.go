@@ -63,7 +63,7 @@ type Child[W rendered[W], L client.Object] struct {
 }
 
 // Bring makes a child, or brings the one of a UID to what is declared, whatever others
-// changed in it.
+// changed in it. The API server's answer may be nil where there is an error.
 func (c *Child[W, L]) Bring(ctx context.Context, uid types.UID) (W, error) {
 	answer, err := c.apply(ctx, uid)
 	if uid == "" || err != nil && !applyerror.RefusesContent(err) {
