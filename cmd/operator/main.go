@@ -170,21 +170,19 @@ const (
 )
 
 // elect returns the lock by which the leader is elected, nil where there is no election, and
-// how to make the client that the leader alone writes with.
-func elect(config *rest.Config, opts options) (resourcelock.Interface, client.NewClientFunc, error) {
+// the way to the API server on which the leader alone writes.
+func elect(config *rest.Config, opts options) (resourcelock.Interface, *rest.Config, error) {
 	lock, err := leaderelection.NewResourceLock(config, noEvents{}, leaderelection.Options{
 		LeaderElection: opts.leaderElect, LeaderElectionID: v1alpha1.OperatorName, RenewDeadline: renewDeadline,
 		// Outside of a cluster there is no pod to tell.
 		LeaderElectionNamespace: opts.leaseNamespace,
 	})
 	if err != nil || lock == nil {
-		return nil, client.New, err
+		return nil, config, err
 	}
-	fence := lease.NewFence(lock, leaseDuration)
-	return fence, func(config *rest.Config, options client.Options) (client.Client, error) {
-		options.HTTPClient = fence.Client(options.HTTPClient)
-		return client.New(config, options)
-	}, nil
+	fence, fenced := lease.NewFence(lock, leaseDuration), rest.CopyConfig(config)
+	fenced.Wrap(fence.Wrap)
+	return fence, fenced, nil
 }
 
 // noEvents provides no recorder: who leads is written in the lease.
@@ -206,7 +204,7 @@ func newManager(config *rest.Config, opts options, health *listwatch.Health) (ct
 	if err != nil {
 		return nil, err
 	}
-	lock, newClient, err := elect(config, opts)
+	lock, config, err := elect(config, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +221,6 @@ func newManager(config *rest.Config, opts options, health *listwatch.Health) (ct
 			SecureServing:  true,
 			FilterProvider: metricsauth.WithTokenReview,
 		},
-		NewClient:              newClient,
 		HealthProbeBindAddress: opts.probeAddress,
 
 		LeaderElection:                      opts.leaderElect,
