@@ -95,12 +95,12 @@ func run(opts options) error {
 	if err := awaitAPIServer(ctx, config, opts.probeAddress); err != nil {
 		return err
 	}
-	matrix, health := reachability.NewMatrix(), listwatch.NewHealth(clock.RealClock{})
+	state, health := reachability.NewState(), listwatch.NewHealth(clock.RealClock{})
 	mgr, err := newManager(config, opts, health)
 	if err != nil {
 		return err
 	}
-	reports, err := feed.NewReports(config, matrix, clock.RealClock{}, health)
+	reports, err := feed.NewReports(config, state, clock.RealClock{}, health)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func run(opts options) error {
 	apps := &exposedapp.Reconciler{
 		Client:   mgr.GetClient(),
 		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName),
-		Matrix:   matrix,
+		State:    state,
 		Reports:  reports,
 		Clock:    clock.RealClock{},
 
@@ -124,8 +124,8 @@ func run(opts options) error {
 	}
 	nodes := &nodereachability.Reconciler{
 		Client:   mgr.GetClient(),
-		Rechecks: matrix,
-		Reports:  matrix,
+		Rechecks: state,
+		Reports:  state,
 		Writes:   flowcontrol.NewTokenBucketRateLimiter(100, 100),
 		Clock:    clock.RealClock{},
 	}
@@ -135,7 +135,7 @@ func run(opts options) error {
 		return fmt.Errorf("set up nodereachability: %w", err)
 	}
 	for _, collector := range []prometheus.Collector{
-		metrics.New(mgr.GetCache(), matrix, mgr.Elected(), clock.RealClock{}), metrics.NewWatches(health),
+		metrics.New(mgr.GetCache(), state, mgr.Elected(), clock.RealClock{}), metrics.NewWatches(health),
 	} {
 		if err := metricsregistry.Registry.Register(collector); err != nil {
 			return fmt.Errorf("register metrics: %w", err)

@@ -16,7 +16,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/verdict"
 	"github.com/exposedapp/exposedapp/internal/truncate"
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
@@ -24,7 +24,7 @@ import (
 // The bounds of the status, which keep an ExposedApp under 10 kB at any size of
 // the cluster.
 const (
-	maxNodes            = reachability.Explained
+	maxNodes            = verdict.MaxDetailed
 	maxNodesBytes       = 6000
 	maxNodeMessage      = 256
 	maxConditionMessage = 512

@@ -19,6 +19,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/applyerror"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/verdict"
 	"github.com/exposedapp/exposedapp/test/gen"
 )
 
@@ -200,7 +201,7 @@ func TestWorstFirst(t *testing.T) {
 func TestListedNodesAreExplained(t *testing.T) {
 	g := NewWithT(t)
 	now, web := time.Now(), types.NamespacedName{Name: "web"}
-	matrix := reachability.NewMatrix()
+	state := reachability.NewState()
 	report := &v1alpha1.NodeReachability{
 		Spec: v1alpha1.NodeReachabilitySpec{HeartbeatSeconds: 10, ClusterSize: 100},
 		Status: v1alpha1.NodeReachabilityStatus{
@@ -228,14 +229,14 @@ func TestListedNodesAreExplained(t *testing.T) {
 			return address == "10.0.0.0"
 		}),
 	}}
-	matrix.Know(nodes)
+	state.SetNodes(nodes)
 	for _, node := range []string{"node-98", "node-99"} {
 		report.Name = node
 		received := reachability.Read(report.DeepCopy())
 		g.Expect(received.Err()).NotTo(HaveOccurred())
-		matrix.Fold(received, now)
+		state.Fold(received, now)
 	}
-	matrix.Observe(web, reachability.App{
+	state.SetApp(web, reachability.App{
 		Service: reachability.Service{NodePort: 31000}, ResourceVersion: "1", Known: true, Period: 5 * time.Second,
 		Families: []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol},
 		Endpoints: reachability.Endpoints{
@@ -243,7 +244,7 @@ func TestListedNodesAreExplained(t *testing.T) {
 			{Family: corev1.IPv6Protocol, Node: "node-00", Ready: true},
 		},
 	}, now)
-	verdicts, _ := matrix.AppendVerdicts(nil, web, now)
+	verdicts, _ := verdict.Append(nil, state, web, now)
 	g.Expect(verdicts).To(HaveLen(200))
 	g.Expect(verdicts[len(verdicts)-1].Message).To(BeEmpty())
 

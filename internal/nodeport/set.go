@@ -9,7 +9,6 @@ package nodeport
 import (
 	"iter"
 	"slices"
-	"sort"
 	"strconv"
 )
 
@@ -76,8 +75,15 @@ func (s Set) Equal(o Set) bool {
 
 // Contains reports whether port is in the set.
 func (s Set) Contains(port uint16) bool {
-	i := sort.Search(len(s.spans), func(i int) bool { return s.spans[i].last >= port })
-	return i < len(s.spans) && s.spans[i].first <= port
+	low, high := 0, len(s.spans)
+	for low < high {
+		if middle := (low + high) / 2; s.spans[middle].last < port {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low < len(s.spans) && s.spans[low].first <= port
 }
 
 // All yields the ports in ascending order.

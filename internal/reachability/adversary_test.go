@@ -16,6 +16,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/verdict"
 )
 
 // One observer of a cluster is taken over and reports what it likes; all others tell the
@@ -49,9 +50,9 @@ func (w *world) answers(node, observer int) bool {
 // arena is such a cluster, and what is made of it.
 type arena struct {
 	world
-	t      *rapid.T
-	matrix *reachability.Matrix
-	now    time.Time
+	t        *rapid.T
+	reported *reachability.State
+	now      time.Time
 	// asked are the requests that stand beside the reports.
 	asked map[string]*v1alpha1.Recheck
 	// lies is what the liar said last, nil for nothing that counts.
@@ -69,19 +70,19 @@ func arenaAddress(i int) string { return netip.AddrFrom4([4]byte{10, 0, 1, byte(
 func arenaApp(port int32) types.NamespacedName { return types.NamespacedName{Name: fmt.Sprint(port)} }
 
 func newArena(t *rapid.T, w world) *arena {
-	a := &arena{world: w, t: t, matrix: reachability.NewMatrix(), now: later, asked: map[string]*v1alpha1.Recheck{}}
+	a := &arena{world: w, t: t, reported: reachability.NewState(), now: later, asked: map[string]*v1alpha1.Recheck{}}
 	var nodes []reachability.Node
 	for i := range a.size {
 		nodes = append(nodes, reachability.Node{Name: arenaNode(i), Ready: true, Addresses: map[corev1.IPFamily]netip.Addr{
 			corev1.IPv4Protocol: netip.MustParseAddr(arenaAddress(i)),
 		}})
 	}
-	a.matrix.Know(nodes)
+	a.reported.SetNodes(nodes)
 	for _, port := range arenaPorts {
 		app := webApp()
 		app.Service.NodePort, app.Service.UID = port, types.UID(fmt.Sprint(port))
 		app.Endpoints = on(true, arenaNode(0))
-		a.matrix.Observe(arenaApp(port), app, start)
+		a.reported.SetApp(arenaApp(port), app, start)
 	}
 	return a
 }
@@ -203,7 +204,7 @@ func (a *arena) turn(lie *v1alpha1.NodeReachability) {
 		a.fold(lie)
 	}
 	a.judge()
-	for observer, request := range a.matrix.Requests() {
+	for observer, request := range a.reported.Requests() {
 		a.asked[observer] = new(request)
 		if observer != a.name(a.liar) {
 			a.round = max(a.round, request.Round)
@@ -213,7 +214,7 @@ func (a *arena) turn(lie *v1alpha1.NodeReachability) {
 }
 
 func (a *arena) fold(report *v1alpha1.NodeReachability) {
-	if _, err := a.matrix.Report(report, a.now); err != nil {
+	if _, err := a.reported.Report(report, a.now); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -221,7 +222,7 @@ func (a *arena) fold(report *v1alpha1.NodeReachability) {
 // judge returns the verdicts on all apps.
 func (a *arena) judge() (verdicts []v1alpha1.NodeVerdict) {
 	for _, port := range arenaPorts {
-		verdicts, _ = a.matrix.AppendVerdicts(verdicts, arenaApp(port), a.now)
+		verdicts, _ = verdict.Append(verdicts, a.reported, arenaApp(port), a.now)
 	}
 	return verdicts
 }
@@ -333,12 +334,12 @@ func TestLiarThatLeavesLeavesNothing(t *testing.T) {
 			left.turn(left.lie(turn))
 			never.turn(nil)
 		}
-		left.matrix.Remove(left.name(w.liar))
+		left.reported.Remove(left.name(w.liar))
 		for range 2 {
 			left.turn(nil)
 			never.turn(nil)
 		}
 		g.Expect(left.judge()).To(Equal(never.judge()))
-		g.Expect(left.matrix.Requests()).To(Equal(never.matrix.Requests()))
+		g.Expect(left.reported.Requests()).To(Equal(never.reported.Requests()))
 	})
 }

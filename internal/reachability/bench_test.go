@@ -12,6 +12,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/verdict"
 )
 
 // BenchmarkVerdicts judges one app on 5,000 nodes: where all answer, where no
@@ -45,11 +46,11 @@ func BenchmarkVerdicts(b *testing.B) {
 		{"going", podless, later, func(int, *v1alpha1.NodeReachability) {}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			matrix := cluster(b, size, c.write)
-			matrix.Observe(web, c.app, c.since)
+			reported := cluster(b, size, c.write)
+			reported.SetApp(web, c.app, c.since)
 			var verdicts []v1alpha1.NodeVerdict
 			for b.Loop() {
-				if verdicts, _ = matrix.AppendVerdicts(verdicts[:0], web, later); len(verdicts) != size {
+				if verdicts, _ = verdict.Append(verdicts[:0], reported, web, later); len(verdicts) != size {
 					b.Fatalf("%d verdicts", len(verdicts))
 				}
 			}
@@ -81,20 +82,20 @@ func BenchmarkReturn(b *testing.B) {
 					})
 				}
 			}
-			matrix, news := cluster(b, size, write), clusterReports(size, write)
+			reported, news := cluster(b, size, write), clusterReports(size, write)
 			apps := make([]types.NamespacedName, 0, last-first+1)
 			for port := int32(first); port <= last; port++ {
 				app, name := webApp(), types.NamespacedName{Namespace: "default", Name: fmt.Sprint(port)}
 				app.Service.NodePort = port
-				matrix.Observe(name, app, start)
+				reported.SetApp(name, app, start)
 				apps = append(apps, name)
 			}
 			var verdicts []v1alpha1.NodeVerdict
 			for i := 0; b.Loop(); i++ {
-				if verdicts, _ = matrix.AppendVerdicts(verdicts[:0], apps[i%len(apps)], later); len(verdicts) != size {
+				if verdicts, _ = verdict.Append(verdicts[:0], reported, apps[i%len(apps)], later); len(verdicts) != size {
 					b.Fatalf("%d verdicts", len(verdicts))
 				}
-				if _, err := matrix.Report(news[i%size], later); err != nil {
+				if _, err := reported.Report(news[i%size], later); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -106,16 +107,16 @@ func BenchmarkReturn(b *testing.B) {
 // judged without end, of which half of the observers get no answer.
 func BenchmarkReports(b *testing.B) {
 	const size = 5000
-	matrix := cluster(b, size, func(i int, report *v1alpha1.NodeReachability) {
+	reported := cluster(b, size, func(i int, report *v1alpha1.NodeReachability) {
 		if i%2 == 0 {
 			refuses(report)
 		}
 	})
-	matrix.Observe(web, webApp(), start)
+	reported.SetApp(web, webApp(), start)
 	fold := func(b *testing.B) {
 		report := with(answers(nodeName(1)), addresses("10.0.0.1"))
 		for b.Loop() {
-			if _, err := matrix.Report(report, later); err != nil {
+			if _, err := reported.Report(report, later); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -131,7 +132,7 @@ func BenchmarkReports(b *testing.B) {
 				case <-done:
 					return
 				default:
-					verdicts, _ = matrix.AppendVerdicts(verdicts[:0], web, later)
+					verdicts, _ = verdict.Append(verdicts[:0], reported, web, later)
 				}
 			}
 		}()
@@ -182,12 +183,12 @@ func BenchmarkLongestReport(b *testing.B) {
 		},
 	} {
 		b.Run(name, func(b *testing.B) {
-			matrix := cluster(b, size, func(_ int, report *v1alpha1.NodeReachability) { report.Status.NodePorts = "30000-32767" })
+			reported := cluster(b, size, func(_ int, report *v1alpha1.NodeReachability) { report.Status.NodePorts = "30000-32767" })
 			var touchable []types.NamespacedName
 			for i := range apps {
 				app, name := webApp(), types.NamespacedName{Namespace: "default", Name: fmt.Sprint(i)}
 				app.Service.NodePort = int32(31000 + i)
-				matrix.Observe(name, app, start)
+				reported.SetApp(name, app, start)
 				touchable = append(touchable, name)
 			}
 			quiet := answers(nodeName(0))
@@ -204,10 +205,10 @@ func BenchmarkLongestReport(b *testing.B) {
 				if i%2 == 0 {
 					report = loud
 				}
-				if _, err := matrix.Report(report, later); err != nil {
+				if _, err := reported.Report(report, later); err != nil {
 					b.Fatal(err)
 				}
-				verdicts, _ = matrix.AppendVerdicts(verdicts[:0], touchable[i/2%apps], later)
+				verdicts, _ = verdict.Append(verdicts[:0], reported, touchable[i/2%apps], later)
 				judged++
 			}
 			text, err := json.Marshal(loud.Status)

@@ -46,7 +46,7 @@ func TestRoundsThatNobodyAsked(t *testing.T) {
 				return report
 			}
 			r.hear(answers("b"), claims(fails("c", "Timeout")))
-			for observer, request := range r.matrix.Requests() {
+			for observer, request := range r.reported.Requests() {
 				r.Expect(request.Round).To(BeNumerically("~", r.now.UnixMilli(), 60_000), observer)
 			}
 			r.hear(r.asked(answers("b")))
@@ -56,7 +56,7 @@ func TestRoundsThatNobodyAsked(t *testing.T) {
 			r.now = r.now.Add(time.Hour)
 			r.hear(claims(answers("b")), fails("c", "Timeout"))
 			r.Expect(r.row("a")).To(Equal("Unreachable Timeout"), "b has not looked again")
-			r.Expect(r.matrix.Requests()).To(HaveKey("b"))
+			r.Expect(r.reported.Requests()).To(HaveKey("b"))
 		})
 	}
 }
@@ -80,7 +80,7 @@ func TestReportThatIsTooLong(t *testing.T) {
 			}
 		},
 	} {
-		_, err := reachability.NewMatrix().Report(with(fails("b", "Timeout"), grow), later)
+		_, err := reachability.NewState().Report(with(fails("b", "Timeout"), grow), later)
 		g.Expect(err).To(MatchError(MatchRegexp("status: it has [0-9]+ characters of text, more than 16384")), name)
 	}
 }

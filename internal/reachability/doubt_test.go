@@ -14,19 +14,20 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/verdict"
 )
 
-// room is a matrix with one app, its nodes and a clock.
+// room is a reported with one app, its nodes and a clock.
 type room struct {
 	*GomegaWithT
-	matrix *reachability.Matrix
-	nodes  []reachability.Node
-	now    time.Time
+	reported *reachability.State
+	nodes    []reachability.Node
+	now      time.Time
 }
 
 func newRoom(t *testing.T) *room {
-	r := &room{NewWithT(t), reachability.NewMatrix(), []reachability.Node{node("a"), node("b"), node("c")}, later}
-	r.matrix.Observe(web, webApp(), start)
+	r := &room{NewWithT(t), reachability.NewState(), []reachability.Node{node("a"), node("b"), node("c")}, later}
+	r.reported.SetApp(web, webApp(), start)
 	return r
 }
 
@@ -35,15 +36,15 @@ func (r *room) hear(reports ...*v1alpha1.NodeReachability) {
 	for _, report := range reports {
 		r.now = r.now.Add(time.Millisecond)
 		report.Status.RenewTime = new(metav1.NewMicroTime(r.now))
-		_, err := r.matrix.Report(report, r.now)
+		_, err := r.reported.Report(report, r.now)
 		r.Expect(err).NotTo(HaveOccurred())
 	}
 	r.verdict("a")
 }
 
 func (r *room) verdict(name string) v1alpha1.NodeVerdict {
-	r.matrix.Know(r.nodes)
-	verdicts, _ := r.matrix.AppendVerdicts(nil, web, r.now)
+	r.reported.SetNodes(r.nodes)
+	verdicts, _ := verdict.Append(nil, r.reported, web, r.now)
 	for _, verdict := range verdicts {
 		if verdict.Node == name {
 			return verdict
@@ -60,7 +61,7 @@ func (r *room) row(name string) string {
 
 // asked tells an observer's report of what it is asked, and answers it.
 func (r *room) asked(report *v1alpha1.NodeReachability) *v1alpha1.NodeReachability {
-	request, found := r.matrix.Requests()[report.Name]
+	request, found := r.reported.Requests()[report.Name]
 	r.Expect(found).To(BeTrue(), report.Name+" is not asked")
 	report.Spec.Recheck = &request
 	report.Status.RecheckRound = request.Round
@@ -70,13 +71,13 @@ func (r *room) asked(report *v1alpha1.NodeReachability) *v1alpha1.NodeReachabili
 func TestDisagreementIsTakenUpWithAllWhoHaveAWord(t *testing.T) {
 	r := newRoom(t)
 	r.hear(answers("b"), answers("c"))
-	r.Expect(r.matrix.Requests()).To(BeEmpty())
-	r.Expect(r.matrix.Requested()).NotTo(Receive())
+	r.Expect(r.reported.Requests()).To(BeEmpty())
+	r.Expect(r.reported.Requested()).NotTo(Receive())
 
 	r.hear(fails("c", "Timeout"))
 	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"), "b's word may be older")
-	r.Expect(r.matrix.Requested()).To(Receive())
-	requests := r.matrix.Requests()
+	r.Expect(r.reported.Requested()).To(Receive())
+	requests := r.reported.Requests()
 	r.Expect(requests).To(HaveLen(2))
 	for _, observer := range []string{"b", "c"} {
 		r.Expect(requests[observer]).To(And(
@@ -89,7 +90,7 @@ func TestDisagreementIsTakenUpWithAllWhoHaveAWord(t *testing.T) {
 	r.Expect(r.verdict("a").Message).To(HavePrefix("reached from b, but not from c (Timeout: raw error); "))
 	r.hear(r.asked(fails("c", "Timeout")))
 	r.Expect(r.row("a")).To(Equal("Unreachable PartiallyReachable"))
-	r.Expect(r.matrix.Requests()).To(BeEmpty())
+	r.Expect(r.reported.Requests()).To(BeEmpty())
 }
 
 // Many apps may be disputed at once. An observer is asked of so many at a time that the
@@ -106,9 +107,9 @@ func TestRequestsComeOneAfterTheOther(t *testing.T) {
 	}
 	judge := func() (states map[string]int) {
 		states = make(map[string]int)
-		r.matrix.Know(r.nodes)
+		r.reported.SetNodes(r.nodes)
 		for i := range apps {
-			verdicts, _ := r.matrix.AppendVerdicts(nil, types.NamespacedName{Name: fmt.Sprint(i)}, r.now)
+			verdicts, _ := verdict.Append(nil, r.reported, types.NamespacedName{Name: fmt.Sprint(i)}, r.now)
 			states[verdicts[0].Reason]++
 		}
 		return states
@@ -117,30 +118,30 @@ func TestRequestsComeOneAfterTheOther(t *testing.T) {
 		app := webApp()
 		app.Service.NodePort += int32(i)
 		app.Service.UID = types.UID(fmt.Sprint(i))
-		r.matrix.Observe(types.NamespacedName{Name: fmt.Sprint(i)}, app, start)
+		r.reported.SetApp(types.NamespacedName{Name: fmt.Sprint(i)}, app, start)
 	}
-	r.matrix.Forget(web)
+	r.reported.DeleteApp(web)
 	r.hear(everywhere(answers("b")), everywhere(answers("c")))
 	r.hear(everywhere(fails("c", "Timeout")))
 	r.Expect(judge()).To(Equal(map[string]int{"Timeout": apps}), "b's words may be older")
 
 	asked := nodeport.Set{}
 	for left := apps; left > 0; left -= atOnce {
-		r.Expect(r.matrix.Requested()).To(Receive())
-		request := r.matrix.Requests()["b"]
+		r.Expect(r.reported.Requested()).To(Receive())
+		request := r.reported.Requests()["b"]
 		ports, err := nodeport.Parse(request.NodePorts)
 		r.Expect(err).NotTo(HaveOccurred())
 		r.Expect(ports.Len()).To(Equal(min(left, atOnce)))
 		asked = asked.Union(ports)
-		r.Expect(r.matrix.Requests()["b"]).To(Equal(request), "until that is answered")
+		r.Expect(r.reported.Requests()["b"]).To(Equal(request), "until that is answered")
 
 		r.hear(r.asked(everywhere(answers("b"))))
 		r.hear(r.asked(everywhere(fails("c", "Timeout"))))
 		r.Expect(judge()["PartiallyReachable"]).To(Equal(asked.Len()))
 	}
 	r.Expect(asked.Len()).To(Equal(apps))
-	r.Expect(r.matrix.Requests()).To(BeEmpty())
-	r.Expect(r.matrix.Requested()).NotTo(Receive())
+	r.Expect(r.reported.Requests()).To(BeEmpty())
+	r.Expect(r.reported.Requested()).NotTo(Receive())
 }
 
 // What failed while no pod was ready began long before it is met again.
@@ -148,12 +149,12 @@ func TestFailureFromBeforeTheFirstPodIsOld(t *testing.T) {
 	r := newRoom(t)
 	podless := webApp()
 	podless.Endpoints = nil
-	r.matrix.Observe(web, podless, r.now)
+	r.reported.SetApp(web, podless, r.now)
 	r.hear(fails("b", "Timeout"), fails("c", "Timeout"))
 	r.Expect(r.row("a")).To(Equal("Unreachable NoReadyEndpoints"))
 
 	r.now = r.now.Add(time.Minute)
-	r.matrix.Observe(web, webApp(), r.now)
+	r.reported.SetApp(web, webApp(), r.now)
 	r.Expect(r.row("a")).To(Equal("Unknown Pending"))
 	r.hear(answers("c"))
 	r.hear(r.asked(answers("c")))
@@ -188,22 +189,22 @@ func TestFailureOfMostOfALargeCluster(t *testing.T) {
 
 	r.hear(broken.DeepCopy(), c.DeepCopy())
 	r.hear(broken.DeepCopy())
-	request := r.matrix.Requests()["b"]
+	request := r.reported.Requests()["b"]
 	r.Expect(len(request.Addresses)).To(And(BeNumerically(">", 10), BeNumerically("<", size)))
 	r.hear(b, c)
 	for _, address := range all {
 		r.Expect(r.row(address)).To(Equal("Reachable "))
 	}
-	r.Expect(r.matrix.Requests()).To(BeEmpty())
+	r.Expect(r.reported.Requests()).To(BeEmpty())
 
 	// What came to an end leaves room for the next.
 	for range 5 {
 		r.hear(broken.DeepCopy())
-		r.Expect(r.matrix.Requests()["b"].Addresses).To(HaveLen(len(request.Addresses)))
-		r.matrix.Forget(web)
-		r.matrix.Observe(web, webApp(), r.now)
+		r.Expect(r.reported.Requests()["b"].Addresses).To(HaveLen(len(request.Addresses)))
+		r.reported.DeleteApp(web)
+		r.reported.SetApp(web, webApp(), r.now)
 		r.hear(b)
-		r.Expect(r.matrix.Requests()).To(BeEmpty())
+		r.Expect(r.reported.Requests()).To(BeEmpty())
 	}
 }
 
@@ -227,7 +228,7 @@ func TestOldFailureIsLookedAtAgainAfterTheAnswer(t *testing.T) {
 			r.Expect(r.row("a")).To(Equal("Unreachable Timeout"), "b looked again before c answered")
 			r.hear(r.asked(test.finds))
 			r.Expect(r.row("a")).To(Equal(test.want))
-			r.Expect(r.matrix.Requests()).To(BeEmpty())
+			r.Expect(r.reported.Requests()).To(BeEmpty())
 		})
 	}
 }
@@ -237,7 +238,7 @@ func TestFailureFromBeforeTheOperatorIsOld(t *testing.T) {
 	r := newRoom(t)
 	app := webApp()
 	app.Known = true
-	r.matrix.Observe(web, app, start)
+	r.reported.SetApp(web, app, start)
 	r.hear(fails("b", "Timeout"), fails("c", "Timeout"))
 	r.hear(answers("c"))
 	r.hear(r.asked(answers("c")))
@@ -277,8 +278,8 @@ func TestAnswerToAnEarlierRequestSettlesNothing(t *testing.T) {
 func TestRenewedReportsSettleADisagreement(t *testing.T) {
 	r := newRoom(t)
 	r.hear(answers("b"), fails("c", "Timeout"))
-	r.matrix.Know(r.nodes)
-	_, holds := r.matrix.AppendVerdicts(nil, web, r.now)
+	r.reported.SetNodes(r.nodes)
+	_, holds := verdict.Append(nil, r.reported, web, r.now)
 	r.Expect(holds).To(BeNumerically("~", 25*time.Second, time.Second))
 	r.now = r.now.Add(14 * time.Second)
 	r.hear(answers("b"), fails("c", "Timeout"))
@@ -299,18 +300,18 @@ func TestDisagreementOutlivesTheOperator(t *testing.T) {
 		next := newRoom(t)
 		app := webApp()
 		app.Disputed = map[netip.Addr]bool{addressOf("a"): disputed}
-		next.matrix.Observe(web, app, start)
+		next.reported.SetApp(web, app, start)
 		for _, report := range reports(b, c) {
-			_, err := next.matrix.Report(report, next.now)
+			_, err := next.reported.Report(report, next.now)
 			next.Expect(err).NotTo(HaveOccurred())
 		}
 		if disputed {
 			next.Expect(next.row("a")).To(Equal("Unreachable PartiallyReachable"))
-			next.Expect(next.matrix.Requests()).To(BeEmpty())
+			next.Expect(next.reported.Requests()).To(BeEmpty())
 			continue
 		}
 		next.Expect(next.row("a")).To(Equal("Unreachable Timeout"), "the answers may be to an older question")
-		next.Expect(next.matrix.Requests()).To(HaveLen(2))
+		next.Expect(next.reported.Requests()).To(HaveLen(2))
 	}
 }
 
@@ -325,9 +326,9 @@ func TestNobodyIsAskedForNothing(t *testing.T) {
 			r := newRoom(t)
 			app := webApp()
 			change(&app)
-			r.matrix.Observe(web, app, start)
+			r.reported.SetApp(web, app, start)
 			r.hear(answers("b"), fails("c", "Timeout"))
-			r.Expect(r.matrix.Requests()).To(BeEmpty())
+			r.Expect(r.reported.Requests()).To(BeEmpty())
 		})
 	}
 }
@@ -396,8 +397,8 @@ func TestIsolatedObserverIsBelievedUnlessContradicted(t *testing.T) {
 	t.Run("when nobody looks again in time", func(t *testing.T) {
 		r := newRoom(t)
 		r.hear(answers("a"), answers("b"), answers("c"), cutOff("c"))
-		r.matrix.Know(r.nodes)
-		_, holds := r.matrix.AppendVerdicts(nil, web, r.now)
+		r.reported.SetNodes(r.nodes)
+		_, holds := verdict.Append(nil, r.reported, web, r.now)
 		r.Expect(holds).To(BeNumerically("~", 3*time.Second, 100*time.Millisecond))
 		r.now = r.now.Add(3 * time.Second)
 		r.Expect(r.row("a")).To(Equal("Unreachable Timeout"))
@@ -412,7 +413,7 @@ func TestIsolatedObserverIsBelievedUnlessContradicted(t *testing.T) {
 		r := newRoom(t)
 		other := webApp()
 		other.Service.NodePort = 31001
-		r.matrix.Observe(client("other"), other, start)
+		r.reported.SetApp(client("other"), other, start)
 		report := cutOff("c")
 		report.Status.NodePorts = "31000-31001"
 		r.hear(answers("a"), answers("b"), report)
@@ -423,7 +424,7 @@ func TestIsolatedObserverIsBelievedUnlessContradicted(t *testing.T) {
 		r := newRoom(t)
 		app := webApp()
 		local("a")(&app)
-		r.matrix.Observe(web, app, start)
+		r.reported.SetApp(web, app, start)
 		dropping := func(report *v1alpha1.NodeReachability) *v1alpha1.NodeReachability {
 			report.Status.NodePorts = "31000"
 			report.Status.Failures = append(report.Status.Failures, v1alpha1.ProbeFailure{

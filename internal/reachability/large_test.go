@@ -12,12 +12,13 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/verdict"
 )
 
 // On a large cluster only so many verdicts tell why: those that anybody reads, the worst
 // nodes first.
 func TestFarMoreNodesThanAnybodyReads(t *testing.T) {
-	const size = 4 * reachability.Explained
+	const size = 4 * verdict.MaxDetailed
 	for name, write := range map[string]func(i int, report *v1alpha1.NodeReachability){
 		"all are unreachable": func(_ int, report *v1alpha1.NodeReachability) { refuses(report) },
 		"all are unknown":     func(_ int, report *v1alpha1.NodeReachability) { report.Status.NodePorts = "" },
@@ -36,69 +37,69 @@ func TestFarMoreNodesThanAnybodyReads(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			matrix := cluster(t, size, write)
+			reported := cluster(t, size, write)
 			app := webApp()
 			app.Known = true
-			matrix.Observe(web, app, later)
-			verdicts, _ := matrix.AppendVerdicts(nil, web, later)
+			reported.SetApp(web, app, later)
+			verdicts, _ := verdict.Append(nil, reported, web, later)
 
 			g.Expect(verdicts).To(HaveLen(size))
 			read, others := 0, 0
 			for _, state := range []v1alpha1.NodeState{v1alpha1.NodeUnreachable, v1alpha1.NodeUnknown} {
 				for i := range verdicts {
-					switch verdict := &verdicts[i]; {
-					case verdict.State != state:
-					case read < reachability.Explained:
-						g.Expect(verdict.Message).NotTo(BeEmpty())
-						g.Expect(verdict.Observers).To(MatchRegexp("^[0-9]+/[1-8]$"))
+					switch one := &verdicts[i]; {
+					case one.State != state:
+					case read < verdict.MaxDetailed:
+						g.Expect(one.Message).NotTo(BeEmpty())
+						g.Expect(one.Observers).To(MatchRegexp("^[0-9]+/[1-8]$"))
 						read++
 					default:
-						g.Expect(verdict.Reason).NotTo(BeEmpty())
-						if verdict.Message != "" {
+						g.Expect(one.Reason).NotTo(BeEmpty())
+						if one.Message != "" {
 							others++
 						}
 					}
 				}
 			}
-			g.Expect(read).To(Equal(reachability.Explained))
-			g.Expect(others).To(BeNumerically("<=", reachability.Explained))
+			g.Expect(read).To(Equal(verdict.MaxDetailed))
+			g.Expect(others).To(BeNumerically("<=", verdict.MaxDetailed))
 		})
 	}
 }
 
 // Reports and nodes come and go while an app is judged. The verdicts after that are those
-// of a Matrix that heard everything one after the other.
+// of a State that heard everything one after the other.
 func TestReportsComeWhileAppsAreJudged(t *testing.T) {
 	g := NewWithT(t)
 	const size = 300
 	nothing := func(int, *v1alpha1.NodeReachability) {}
-	matrix := cluster(t, size, nothing)
-	matrix.Observe(web, webApp(), start)
+	reported := cluster(t, size, nothing)
+	reported.SetApp(web, webApp(), start)
 	var group sync.WaitGroup
 	group.Go(func() {
 		for range 20 {
-			verdicts, _ := matrix.AppendVerdicts(nil, web, later)
+			verdicts, _ := verdict.Append(nil, reported, web, later)
 			// Never of some of the nodes before and of some of those after a change.
 			g.Expect(len(verdicts)).To(BeElementOf(size, size/2))
 		}
 	})
 	group.Go(func() {
 		for i := range size {
-			matrix.Know(clusterNodes(size / (1 + i%2)))
+			reported.SetNodes(clusterNodes(size / (1 + i%2)))
 		}
-		matrix.Know(clusterNodes(size))
+		reported.SetNodes(clusterNodes(size))
 	})
 	changed := clusterReports(size, func(_ int, report *v1alpha1.NodeReachability) { refuses(report) })
 	for _, report := range changed {
-		_, err := matrix.Report(report, later)
+		_, err := reported.Report(report, later)
 		g.Expect(err).NotTo(HaveOccurred())
 	}
 	group.Wait()
 
-	after, _ := matrix.AppendVerdicts(nil, web, later)
+	after, _ := verdict.Append(nil, reported, web, later)
 	calm := cluster(t, size, func(_ int, report *v1alpha1.NodeReachability) { refuses(report) })
-	calm.Observe(web, webApp(), start)
-	expected, _ := calm.AppendVerdicts(nil, web, later)
+	calm.SetApp(web, webApp(), start)
+	expected, _ := verdict.Append(nil, calm, web, later)
 	g.Expect(after).To(Equal(expected))
 }
 
@@ -112,15 +113,15 @@ func refuses(report *v1alpha1.NodeReachability) {
 
 // cluster returns what is known of an app on so many nodes, each with eight
 // observers, of whose reports write may change something.
-func cluster(t testing.TB, size int, write func(i int, report *v1alpha1.NodeReachability)) *reachability.Matrix {
-	matrix := reachability.NewMatrix()
-	matrix.Know(clusterNodes(size))
+func cluster(t testing.TB, size int, write func(i int, report *v1alpha1.NodeReachability)) *reachability.State {
+	reported := reachability.NewState()
+	reported.SetNodes(clusterNodes(size))
 	for _, report := range clusterReports(size, write) {
-		if _, err := matrix.Report(report, later); err != nil {
+		if _, err := reported.Report(report, later); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return matrix
+	return reported
 }
 
 func clusterNodes(size int) []reachability.Node {

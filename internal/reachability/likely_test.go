@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability/verdict"
 )
 
 func client(name string) types.NamespacedName {
@@ -62,7 +63,7 @@ func TestLikelyCause(t *testing.T) {
 			r := newRoom(t)
 			other := webApp()
 			other.Service.NodePort = 31001
-			r.matrix.Observe(client("other"), other, start)
+			r.reported.SetApp(client("other"), other, start)
 			if test.itself != nil {
 				r.hear(test.itself)
 			}
@@ -97,8 +98,8 @@ func TestLikelyCauseWaitsUntilAllWordsAreNewerThanTheNodesOwn(t *testing.T) {
 	r.Expect(r.verdict("a").Message).To(ContainSubstring("likely kube-proxy on a has not programmed the port"))
 	r.hear(answers("a"))
 	r.Expect(r.verdict("a").Message).NotTo(ContainSubstring("likely"))
-	r.matrix.Know(r.nodes)
-	_, holds := r.matrix.AppendVerdicts(nil, web, r.now)
+	r.reported.SetNodes(r.nodes)
+	_, holds := verdict.Append(nil, r.reported, web, r.now)
 	r.Expect(holds).To(Equal(15 * time.Second))
 	r.now = r.now.Add(holds)
 	r.Expect(r.verdict("a").Message).To(ContainSubstring("likely a firewall on a rejects the port"))

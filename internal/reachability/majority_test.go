@@ -49,7 +49,7 @@ func (r *room) confer(says func(observer string) *v1alpha1.NodeReachability) {
 	for range 4 {
 		for i := range r.nodes {
 			report := says(r.nodes[i].Name)
-			if request, asked := r.matrix.Requests()[report.Name]; asked {
+			if request, asked := r.reported.Requests()[report.Name]; asked {
 				report.Spec.Recheck, report.Status.RecheckRound = &request, request.Round
 			}
 			r.hear(report)

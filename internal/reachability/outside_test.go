@@ -184,7 +184,7 @@ func TestWordFromOutsideOutweighsANodesOwn(t *testing.T) {
 	r.nodes = []reachability.Node{node("a")}
 	other := webApp()
 	other.Service.NodePort = 31001
-	r.matrix.Observe(client("other"), other, start)
+	r.reported.SetApp(client("other"), other, start)
 	r.hear(answers("a"), outside(fails("z", "Timeout")))
 	r.Expect(r.row("a")).To(Equal("Unreachable OutsideUnreachable"))
 	r.Expect(r.verdict("a").Message).To(HavePrefix("reached from a, but not from lab (Timeout: raw error), outside of the cluster"))
@@ -272,7 +272,7 @@ func TestContradictionFromOutsideOutlivesTheOperator(t *testing.T) {
 	r := newRoom(t)
 	app := webApp()
 	app.Known, app.Disputed = true, map[netip.Addr]bool{addressOf("a"): true}
-	r.matrix.Observe(web, app, start)
+	r.reported.SetApp(web, app, start)
 	r.hear(answers("b"), answers("c"))
 	r.hear(outside(fails("z", "Timeout")))
 	r.Expect(r.row("a")).To(Equal("Unreachable OutsideUnreachable"))
@@ -283,9 +283,9 @@ func TestOldContradictionFromOutsideIsNoQuestion(t *testing.T) {
 	r := newRoom(t)
 	r.hear(answers("a"), answers("b"), answers("c"), outside(fails("z", "Timeout")))
 	r.Expect(r.row("a")).To(Equal("Unreachable OutsideUnreachable"))
-	r.Expect(r.matrix.Requests()).To(BeEmpty())
+	r.Expect(r.reported.Requests()).To(BeEmpty())
 	r.hear(outside(answers("z")))
 	r.Expect(r.row("a")).To(Equal("Reachable "))
-	r.matrix.Remove("lab")
+	r.reported.Remove("lab")
 	r.Expect(r.verdict("a").Outside).To(BeEmpty())
 }

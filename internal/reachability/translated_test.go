@@ -11,6 +11,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/verdict"
 )
 
 // translates is the report of an observer whose dials of node a end elsewhere.
@@ -123,18 +124,18 @@ func TestTranslationHasRoomForTheWayOut(t *testing.T) {
 	app := webApp()
 	app.Families = []corev1.IPFamily{corev1.IPv6Protocol}
 	app.Endpoints = reachability.Endpoints{{Family: corev1.IPv6Protocol, Node: "a", Ready: true}}
-	matrix := reachability.NewMatrix()
-	matrix.Observe(web, app, start)
-	matrix.Know([]reachability.Node{
+	reported := reachability.NewState()
+	reported.SetApp(web, app, start)
+	reported.SetNodes([]reachability.Node{
 		{Name: "a", Ready: true, Addresses: map[corev1.IPFamily]netip.Addr{corev1.IPv6Protocol: netip.MustParseAddr(address)}},
 		{Name: observer, Ready: true},
 	})
 	report := translates(observer, "["+address+"]:65535")
 	report.Spec.Targets = []v1alpha1.Target{{Node: "a", Addresses: []string{address}}}
 	report.Status.Addresses, report.Status.Pending[0].Addresses = []string{address}, []string{address}
-	_, err := matrix.Report(report, later)
+	_, err := reported.Report(report, later)
 	g.Expect(err).NotTo(HaveOccurred())
-	verdicts, _ := matrix.AppendVerdicts(nil, web, later)
+	verdicts, _ := verdict.Append(nil, reported, web, later)
 	g.Expect(verdicts[0].Reason).To(Equal("TranslatedAtSource"))
 	g.Expect(len(verdicts[0].Message)).To(BeNumerically("<=", 256))
 	g.Expect(verdicts[0].Message).To(And(HavePrefix("node."), HaveSuffix("an observer outside")))
@@ -158,7 +159,7 @@ func TestTranslatedDialsAreNoClue(t *testing.T) {
 	}
 	r.hear(everywhere("a"), everywhere("b"), cutOff("c"))
 	r.Expect(r.row("a")).To(Equal("Unreachable Timeout"), "nobody contradicts c")
-	r.Expect(r.matrix.Requests()).To(BeEmpty())
+	r.Expect(r.reported.Requests()).To(BeEmpty())
 	r.Expect(r.row("c")).To(Equal("Unknown TranslatedAtSource"))
 }
 
@@ -166,7 +167,7 @@ func TestUnexpectedAnswerOfDirectDials(t *testing.T) {
 	r := newRoom(t)
 	app := webApp()
 	local("b")(&app)
-	r.matrix.Observe(web, app, start)
+	r.reported.SetApp(web, app, start)
 	r.hear(answers("b"), answers("c"))
 	r.Expect(r.row("a")).To(Equal("Reachable UnexpectedAnswer"))
 	r.Expect(r.verdict("a").Message).To(ContainSubstring("translated at tc"))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/verdict"
 )
 
 // The cluster of the tables: three nodes a, b and c, one app on port 31000
@@ -218,15 +219,15 @@ func (test verdictTest) run(t *testing.T) {
 	if nodes == nil {
 		nodes = []reachability.Node{node("a"), node("b"), node("c")}
 	}
-	matrix := reachability.NewMatrix()
-	matrix.Observe(web, app, start)
+	reported := reachability.NewState()
+	reported.SetApp(web, app, start)
 	for _, report := range test.reports {
-		_, err := matrix.Report(report, now)
+		_, err := reported.Report(report, now)
 		g.Expect(err).NotTo(HaveOccurred())
 	}
 
-	matrix.Know(nodes)
-	verdicts, _ := matrix.AppendVerdicts(nil, web, now)
+	reported.SetNodes(nodes)
+	verdicts, _ := verdict.Append(nil, reported, web, now)
 
 	g.Expect(verdicts).To(HaveLen(len(nodes)))
 	got := verdicts[0]
@@ -245,12 +246,12 @@ func TestNoReadyEndpointsIsQuiet(t *testing.T) {
 	app := webApp()
 	noEndpoints(&app)
 	verdictAfter := func(reason string) []v1alpha1.NodeVerdict {
-		matrix := reachability.NewMatrix()
-		matrix.Observe(web, app, start)
-		_, err := matrix.Report(fails("b", reason), later)
+		reported := reachability.NewState()
+		reported.SetApp(web, app, start)
+		_, err := reported.Report(fails("b", reason), later)
 		g.Expect(err).NotTo(HaveOccurred())
-		matrix.Know([]reachability.Node{node("a"), node("b")})
-		verdicts, _ := matrix.AppendVerdicts(nil, web, later)
+		reported.SetNodes([]reachability.Node{node("a"), node("b")})
+		verdicts, _ := verdict.Append(nil, reported, web, later)
 		return verdicts
 	}
 	g.Expect(verdictAfter("Timeout")).To(Equal(verdictAfter("ConnectionRefused")))
@@ -270,13 +271,13 @@ func TestEvidenceEndsWithTheService(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			matrix := reachability.NewMatrix()
-			matrix.Observe(web, webApp(), start)
-			_, err := matrix.Report(with(answers("b"), ports("31000-31001"), addresses("10.0.0.1")), later)
+			reported := reachability.NewState()
+			reported.SetApp(web, webApp(), start)
+			_, err := reported.Report(with(answers("b"), ports("31000-31001"), addresses("10.0.0.1")), later)
 			g.Expect(err).NotTo(HaveOccurred())
 			state := func() v1alpha1.NodeState {
-				matrix.Know(nodes)
-				verdicts, _ := matrix.AppendVerdicts(nil, web, later)
+				reported.SetNodes(nodes)
+				verdicts, _ := verdict.Append(nil, reported, web, later)
 				return verdicts[0].State
 			}
 			g.Expect(state()).To(Equal(v1alpha1.NodeReachable))
@@ -284,10 +285,10 @@ func TestEvidenceEndsWithTheService(t *testing.T) {
 			app := webApp()
 			change(&app)
 			app.ResourceVersion = "101"
-			matrix.Observe(web, app, later)
+			reported.SetApp(web, app, later)
 			g.Expect(state()).To(Equal(v1alpha1.NodeUnknown))
 
-			_, err = matrix.Report(with(answers("b"), ports("31000-31001"), addresses("10.0.0.1"),
+			_, err = reported.Report(with(answers("b"), ports("31000-31001"), addresses("10.0.0.1"),
 				version("101"), renewed(later.Add(time.Second))), later)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(state()).To(Equal(v1alpha1.NodeReachable))
@@ -297,15 +298,15 @@ func TestEvidenceEndsWithTheService(t *testing.T) {
 
 func TestEvidenceOutlivesAnIrrelevantChange(t *testing.T) {
 	g := NewWithT(t)
-	matrix := reachability.NewMatrix()
-	matrix.Observe(web, webApp(), start)
-	_, err := matrix.Report(answers("b"), later)
+	reported := reachability.NewState()
+	reported.SetApp(web, webApp(), start)
+	_, err := reported.Report(answers("b"), later)
 	g.Expect(err).NotTo(HaveOccurred())
 	app := webApp()
 	app.ResourceVersion = "200"
-	matrix.Observe(web, app, later)
-	matrix.Know([]reachability.Node{node("a"), node("b")})
-	verdicts, wake := matrix.AppendVerdicts(nil, web, later)
+	reported.SetApp(web, app, later)
+	reported.SetNodes([]reachability.Node{node("a"), node("b")})
+	verdicts, wake := verdict.Append(nil, reported, web, later)
 	g.Expect(verdicts[0].State).To(Equal(v1alpha1.NodeReachable))
 	g.Expect(wake).To(BeZero())
 }
@@ -315,12 +316,12 @@ func TestKnownAppIsNotNew(t *testing.T) {
 	g := NewWithT(t)
 	app := webApp()
 	app.Known = true
-	matrix := reachability.NewMatrix()
-	matrix.Observe(web, app, later)
-	_, err := matrix.Report(fails("b", "Timeout"), later)
+	reported := reachability.NewState()
+	reported.SetApp(web, app, later)
+	_, err := reported.Report(fails("b", "Timeout"), later)
 	g.Expect(err).NotTo(HaveOccurred())
-	matrix.Know([]reachability.Node{node("a"), node("b")})
-	verdicts, _ := matrix.AppendVerdicts(nil, web, later)
+	reported.SetNodes([]reachability.Node{node("a"), node("b")})
+	verdicts, _ := verdict.Append(nil, reported, web, later)
 	g.Expect(verdicts[0].State).To(Equal(v1alpha1.NodeUnreachable))
 }
 
@@ -341,18 +342,18 @@ func TestReportTouchesOnlyAppsWhoseWordChanged(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			matrix := reachability.NewMatrix()
-			matrix.Observe(web, webApp(), start)
+			reported := reachability.NewState()
+			reported.SetApp(web, webApp(), start)
 			other := webApp()
 			other.Service.NodePort, other.ResourceVersion = 31005, "200"
-			matrix.Observe(shop, other, start)
-			_, err := matrix.Report(with(answers("b"), version("200")), later)
+			reported.SetApp(shop, other, start)
+			_, err := reported.Report(with(answers("b"), version("200")), later)
 			g.Expect(err).NotTo(HaveOccurred())
 
 			if test.next.Status.ServicesResourceVersion == "100" {
 				test.next.Status.ServicesResourceVersion = "200"
 			}
-			touched, err := matrix.Report(with(test.next, renewed(later.Add(time.Second))), later.Add(time.Second))
+			touched, err := reported.Report(with(test.next, renewed(later.Add(time.Second))), later.Add(time.Second))
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(touched).To(ConsistOf(test.want))
 		})
@@ -361,16 +362,16 @@ func TestReportTouchesOnlyAppsWhoseWordChanged(t *testing.T) {
 
 func TestExpire(t *testing.T) {
 	g := NewWithT(t)
-	matrix := reachability.NewMatrix()
-	matrix.Observe(web, webApp(), start)
-	_, err := matrix.Report(answers("b"), later)
+	reported := reachability.NewState()
+	reported.SetApp(web, webApp(), start)
+	_, err := reported.Report(answers("b"), later)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(matrix.Expire(later.Add(29 * time.Second))).To(BeEmpty())
-	g.Expect(matrix.Expire(later.Add(30 * time.Second))).To(ConsistOf(web))
-	g.Expect(matrix.Expire(later.Add(31 * time.Second))).To(BeEmpty())
+	g.Expect(reported.Expire(later.Add(29 * time.Second))).To(BeEmpty())
+	g.Expect(reported.Expire(later.Add(30 * time.Second))).To(ConsistOf(web))
+	g.Expect(reported.Expire(later.Add(31 * time.Second))).To(BeEmpty())
 
 	// A node's clock may be wrong: what counts is that it renews.
-	touched, err := matrix.Report(with(answers("b"), renewed(start)), later.Add(40*time.Second))
+	touched, err := reported.Report(with(answers("b"), renewed(start)), later.Add(40*time.Second))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(touched).To(ConsistOf(web))
 }
@@ -379,18 +380,18 @@ func TestExpire(t *testing.T) {
 // observers' fault.
 func TestReportsDoNotAgeWhileNobodyIsHeard(t *testing.T) {
 	g := NewWithT(t)
-	matrix := reachability.NewMatrix()
-	matrix.Observe(web, webApp(), start)
-	_, err := matrix.Report(answers("b"), later)
+	reported := reachability.NewState()
+	reported.SetApp(web, webApp(), start)
+	_, err := reported.Report(answers("b"), later)
 	g.Expect(err).NotTo(HaveOccurred())
-	matrix.Deafen(later.Add(10 * time.Second))
-	matrix.Deafen(later.Add(20 * time.Second))
-	g.Expect(matrix.Expire(later.Add(time.Hour))).To(BeEmpty())
+	reported.PauseExpiry(later.Add(10 * time.Second))
+	reported.PauseExpiry(later.Add(20 * time.Second))
+	g.Expect(reported.Expire(later.Add(time.Hour))).To(BeEmpty())
 	back := later.Add(time.Hour + 10*time.Second)
-	matrix.Hear(back)
-	matrix.Hear(back.Add(time.Minute))
-	g.Expect(matrix.Expire(back.Add(19 * time.Second))).To(BeEmpty())
-	g.Expect(matrix.Expire(back.Add(20 * time.Second))).To(ConsistOf(web))
+	reported.ResumeExpiry(back)
+	reported.ResumeExpiry(back.Add(time.Minute))
+	g.Expect(reported.Expire(back.Add(19 * time.Second))).To(BeEmpty())
+	g.Expect(reported.Expire(back.Add(20 * time.Second))).To(ConsistOf(web))
 }
 
 func TestUnreadableReportSaysNothing(t *testing.T) {
@@ -403,15 +404,15 @@ func TestUnreadableReportSaysNothing(t *testing.T) {
 	for field, damage := range breakages {
 		t.Run(field, func(t *testing.T) {
 			g := NewWithT(t)
-			matrix := reachability.NewMatrix()
-			matrix.Observe(web, webApp(), start)
-			_, err := matrix.Report(answers("b"), later)
+			reported := reachability.NewState()
+			reported.SetApp(web, webApp(), start)
+			_, err := reported.Report(answers("b"), later)
 			g.Expect(err).NotTo(HaveOccurred())
-			touched, err := matrix.Report(with(answers("b"), renewed(later.Add(time.Second)), damage), later)
+			touched, err := reported.Report(with(answers("b"), renewed(later.Add(time.Second)), damage), later)
 			g.Expect(err).To(MatchError(ContainSubstring("status." + field)))
 			g.Expect(touched).To(ConsistOf(web))
-			matrix.Know([]reachability.Node{node("a"), node("b")})
-			verdicts, _ := matrix.AppendVerdicts(nil, web, later)
+			reported.SetNodes([]reachability.Node{node("a"), node("b")})
+			verdicts, _ := verdict.Append(nil, reported, web, later)
 			g.Expect(verdicts[0].State).To(Equal(v1alpha1.NodeUnknown))
 		})
 	}

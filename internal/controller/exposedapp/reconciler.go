@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -36,6 +35,7 @@ import (
 	"github.com/exposedapp/exposedapp/internal/podsampler"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/feed"
+	"github.com/exposedapp/exposedapp/internal/reachability/verdict"
 	"github.com/exposedapp/exposedapp/internal/statuswriter"
 	"github.com/exposedapp/exposedapp/internal/workload"
 )
@@ -46,8 +46,8 @@ type Reconciler struct {
 	Client client.Client
 	// Recorder records an Event for every transition of a condition or a node.
 	Recorder events.EventRecorder
-	// Matrix holds the reports of the agents, and Reports feeds it.
-	Matrix  *reachability.Matrix
+	// State holds the reports of the agents, and Reports feeds it.
+	State   *reachability.State
 	Reports *feed.Reports
 	Clock   clock.PassiveClock
 	// ExpectedNodes selects the nodes that are expected to answer for any ExposedApp.
@@ -62,10 +62,9 @@ type Reconciler struct {
 	events   *rate.Limiter
 	retries  *retries
 
-	// verdicts are a buffer for those on one app: on thousands of nodes they take a
-	// megabyte.
-	verdicts []v1alpha1.NodeVerdict
-	judging  sync.Mutex
+	// buffers are for the verdicts on one app: on thousands of nodes they take a megabyte. So
+	// many apps are judged at a time.
+	buffers chan []v1alpha1.NodeVerdict
 }
 
 // Reconcile brings one ExposedApp's children to what is declared and writes its
@@ -100,7 +99,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 
 // forget forgets an app that is gone.
 func (r *Reconciler) forget(app types.NamespacedName) {
-	r.Matrix.Forget(app)
+	r.State.DeleteApp(app)
 	r.statuses.Forget(app)
 	r.children.forget(app)
 	r.children.contests.forget(app)
@@ -155,14 +154,14 @@ func (r *Reconciler) judge(
 	app *v1alpha1.ExposedApp, seen *appstatus.Observed, now time.Time,
 ) (next v1alpha1.ExposedAppStatus, holds time.Duration) {
 	key := client.ObjectKeyFromObject(app)
-	r.judging.Lock()
-	defer r.judging.Unlock()
 	if seen.Service == nil {
-		r.Matrix.Forget(key)
+		r.State.DeleteApp(key)
 	} else {
-		r.Matrix.Observe(key, appState(app, seen), now)
-		r.verdicts, holds = r.Matrix.AppendVerdicts(r.verdicts[:0], key, now)
-		seen.Verdicts = r.verdicts
+		buffer := <-r.buffers
+		defer func() { r.buffers <- buffer }()
+		r.State.SetApp(key, appState(app, seen), now)
+		buffer, holds = verdict.Append(buffer[:0], r.State, key, now)
+		seen.Verdicts = buffer
 	}
 	return appstatus.Of(app, seen, metav1.NewTime(now)), holds
 }

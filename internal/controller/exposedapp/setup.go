@@ -2,6 +2,7 @@ package exposedapp
 
 import (
 	"context"
+	"runtime"
 
 	"golang.org/x/time/rate"
 	appsv1 "k8s.io/api/apps/v1"
@@ -50,6 +51,10 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 	r.slices, r.pods, r.statuses, r.retries = slices, podsampler.New(mgr.GetAPIReader()), statuswriter.New(r.Client), newRetries()
 	r.children = newChildren(r.Client, direct, claims, r.Clock)
 	r.events = rate.NewLimiter(eventsPerSecond, eventBurst)
+	r.buffers = make(chan []v1alpha1.NodeVerdict, runtime.GOMAXPROCS(0))
+	for range cap(r.buffers) {
+		r.buffers <- nil
+	}
 	options.RateLimiter = r.retries
 	sameName := handler.EnqueueRequestsFromMapFunc(r.requestOfName)
 	// A child carries the ExposedApp's name, whoever owns it: a foreign child
@@ -63,8 +68,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager, 
 		Watches(&corev1.Service{}, sameName).
 		Watches(&corev1.Service{}, claims.EnqueueOnPortRelease()).
 		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(requestOfSlice)).
-		WatchesRawSource(&nodeSource{cache: mgr.GetCache(), matrix: r.Matrix, expected: r.ExpectedNodes}).
-		WatchesRawSource(&reportSource{reports: r.Reports, matrix: r.Matrix}).
+		WatchesRawSource(&nodeSource{cache: mgr.GetCache(), state: r.State, expected: r.ExpectedNodes}).
+		WatchesRawSource(&reportSource{reports: r.Reports, state: r.State}).
 		WithOptions(options).
 		Complete(r)
 }

@@ -27,12 +27,12 @@ import (
 // nodeWindow is how long changes of Nodes wait for each other.
 const nodeWindow = 20 * time.Millisecond
 
-// nodeSource gives the Matrix the Nodes, and enqueues all apps when one changed: every app
+// nodeSource gives the State the Nodes, and enqueues all apps when one changed: every app
 // has a verdict on every node. There may be thousands of both, so changes that come in a
 // burst are handled once.
 type nodeSource struct {
-	cache  cache.Cache
-	matrix *reachability.Matrix
+	cache cache.Cache
+	state *reachability.State
 	// expected selects the nodes that are expected to answer; all are if it is nil.
 	expected labels.Selector
 
@@ -62,11 +62,11 @@ func (s *nodeSource) Start(
 	if err != nil {
 		return fmt.Errorf("watch nodes: %w", err)
 	}
-	go s.run(ctx, &batcher{queue: queue, nodes: s.matrix.Nodes})
+	go s.run(ctx, &batcher{queue: queue, nodes: s.state.Nodes})
 	return nil
 }
 
-// WaitForSync waits until the Matrix knows every Node that existed at the start.
+// WaitForSync waits until the State knows every Node that existed at the start.
 func (s *nodeSource) WaitForSync(ctx context.Context) error {
 	if !toolscache.WaitForCacheSync(ctx.Done(), s.synced.HasSynced) {
 		return errors.New("nodes were not read in time")
@@ -104,13 +104,13 @@ func (s *nodeSource) run(ctx context.Context, apps *batcher) {
 	}
 }
 
-// update gives the Matrix the Nodes that exist.
+// update gives the State the Nodes that exist.
 func (s *nodeSource) update(ctx context.Context) error {
 	var nodes corev1.NodeList
 	if err := s.cache.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list nodes: %w", err)
 	}
-	s.matrix.Know(nodesOf(nodes.Items, s.expected))
+	s.state.SetNodes(nodesOf(nodes.Items, s.expected))
 	return nil
 }
 
@@ -166,14 +166,14 @@ func nodeOf(item *corev1.Node, expected labels.Selector) reachability.Node {
 // is evaluated before every report that exists is folded in.
 type reportSource struct {
 	reports *feed.Reports
-	matrix  *reachability.Matrix
+	state   *reachability.State
 }
 
 // Start has apps enqueued from now on.
 func (s *reportSource) Start(
 	_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
 ) error {
-	batch := &batcher{queue: queue, nodes: s.matrix.Nodes}
+	batch := &batcher{queue: queue, nodes: s.state.Nodes}
 	s.reports.Subscribe(func(change feed.Change) { batch.add(change.Touched) })
 	return nil
 }

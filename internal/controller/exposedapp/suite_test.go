@@ -85,10 +85,10 @@ func startOperator() {
 	ownWrites := true
 	logged := rest.CopyConfig(config)
 	logged.Wrap(writes.wrap)
-	matrix, health := reachability.NewMatrix(), listwatch.NewHealth(clock.RealClock{})
+	state, health := reachability.NewState(), listwatch.NewHealth(clock.RealClock{})
 	cached, err := operatorcache.Options(logged, health)
 	Expect(err).NotTo(HaveOccurred())
-	reports, err := feed.NewReports(logged, matrix, clock.RealClock{}, health)
+	reports, err := feed.NewReports(logged, state, clock.RealClock{}, health)
 	Expect(err).NotTo(HaveOccurred())
 	mgr, err := ctrl.NewManager(logged, ctrl.Options{
 		Scheme: newScheme(),
@@ -103,7 +103,7 @@ func startOperator() {
 	reconciler := &exposedapp.Reconciler{
 		Client:   mgr.GetClient(),
 		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName),
-		Matrix:   matrix,
+		State:    state,
 		Reports:  reports,
 		Clock:    clock.RealClock{},
 	}

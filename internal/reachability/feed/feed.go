@@ -1,4 +1,4 @@
-// Package feed brings the agents' reports into the Matrix. It lists and watches the
+// Package feed brings the agents' reports into the State. It lists and watches the
 // NodeReachabilities and writes what comes straight into it, a list as well as a single
 // change: there is no cache in between that could hand over something else than what
 // the API server sent.
@@ -53,7 +53,7 @@ type Change struct {
 
 // Reports is the feed of reports. It is safe for concurrent use.
 type Reports struct {
-	matrix *reachability.Matrix
+	state  *reachability.State
 	clock  clock.PassiveClock
 	source toolscache.ListerWatcher
 	// ask makes a request that a list or watch does not answer.
@@ -70,26 +70,26 @@ type Reports struct {
 // NewReports returns a feed from the API server that config names. health is told of
 // the requests.
 func NewReports(
-	config *rest.Config, matrix *reachability.Matrix, now clock.PassiveClock, health *listwatch.Health,
+	config *rest.Config, state *reachability.State, now clock.PassiveClock, health *listwatch.Health,
 ) (*Reports, error) {
 	client, err := listwatch.NewClient(config, v1alpha1.SchemeGroupVersion, "NodeReachability")
 	if err != nil {
 		return nil, err
 	}
 	items := client.Items(resource, decode)
-	return newReports(items, matrix, now, health.Note(resource), func(ctx context.Context) error {
+	return newReports(items, state, now, health.Note(resource), func(ctx context.Context) error {
 		_, err := items.ListWithContext(ctx, metav1.ListOptions{Limit: 1})
 		return err
 	}), nil
 }
 
 func newReports(
-	items toolscache.ListerWatcher, matrix *reachability.Matrix, now clock.PassiveClock, note listwatch.Note,
+	items toolscache.ListerWatcher, state *reachability.State, now clock.PassiveClock, note listwatch.Note,
 	ask func(context.Context) error,
 ) *Reports {
 	r := &Reports{
-		matrix: matrix, clock: now, ask: ask, synced: make(chan struct{}),
-		hearing: hearing{matrix: matrix, last: now.Now(), checked: now.Now()},
+		state: state, clock: now, ask: ask, synced: make(chan struct{}),
+		hearing: hearing{state: state, last: now.Now(), checked: now.Now()},
 	}
 	asItIs := func(report runtime.Object) (runtime.Object, error) { return report, nil }
 	r.source = listwatch.Persistent(items, pageSize, asItIs, func(verb string, err error) {
@@ -116,7 +116,7 @@ func (r *Reports) WaitForSync(ctx context.Context) error {
 	}
 }
 
-// Run feeds the Matrix until ctx ends.
+// Run feeds the State until ctx ends.
 func (r *Reports) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -156,7 +156,7 @@ func (r *Reports) check(ctx context.Context) {
 		r.hearing.answered(answered, now)
 		r.mu.Unlock()
 	}
-	r.tell(Change{Touched: r.matrix.Expire(now)})
+	r.tell(Change{Touched: r.state.Expire(now)})
 }
 
 func (r *Reports) answers(ctx context.Context) bool {
@@ -189,8 +189,8 @@ func (r *Reports) tell(change Change) {
 }
 
 func (r *Reports) fold(ctx context.Context, received *reachability.Report) {
-	before := r.matrix.ReportOf(received.Name)
-	touched := r.matrix.Fold(received, r.heard())
+	before := r.state.ReportOf(received.Name)
+	touched := r.state.Fold(received, r.heard())
 	// Once for an observer, not for each of its heartbeats.
 	if err := received.Err(); err != nil && (before == nil || before.Err() == nil) {
 		log.FromContext(ctx).Error(err, "Unreadable report, so this observer says nothing", "nodeReachability", received.Name)
@@ -199,11 +199,11 @@ func (r *Reports) fold(ctx context.Context, received *reachability.Report) {
 }
 
 func (r *Reports) remove(name string) {
-	before := r.matrix.ReportOf(name)
+	before := r.state.ReportOf(name)
 	if before == nil {
 		return
 	}
-	r.tell(Change{Before: object(before), Touched: r.matrix.Remove(name)})
+	r.tell(Change{Before: object(before), Touched: r.state.Remove(name)})
 }
 
 // listed notes that all reports there are have been folded in.

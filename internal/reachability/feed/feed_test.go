@@ -22,6 +22,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/exposedapp/exposedapp/internal/reachability"
+	"github.com/exposedapp/exposedapp/internal/reachability/verdict"
 )
 
 const heartbeat = 10 * time.Second
@@ -31,7 +32,7 @@ func web() types.NamespacedName { return types.NamespacedName{Namespace: "shop",
 // lab is an API server with reports about node a, a feed of them, and what came of it.
 type lab struct {
 	*WithT
-	matrix  *reachability.Matrix
+	state   *reachability.State
 	reports *Reports
 
 	items   []string
@@ -57,15 +58,15 @@ func (l *lab) report(node, change string) string {
 
 // newLab has nodes a, b and c, and an app that has been known for long.
 func newLab(t *testing.T) *lab {
-	l := &lab{WithT: NewWithT(t), matrix: reachability.NewMatrix(), watches: make(chan *watch.FakeWatcher, 1)}
+	l := &lab{WithT: NewWithT(t), state: reachability.NewState(), watches: make(chan *watch.FakeWatcher, 1)}
 	var nodes []reachability.Node
 	for i, name := range []string{"a", "b", "c"} {
 		nodes = append(nodes, reachability.Node{Name: name, Ready: true, Addresses: map[corev1.IPFamily]netip.Addr{
 			corev1.IPv4Protocol: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}),
 		}})
 	}
-	l.matrix.Know(nodes)
-	l.matrix.Observe(web(), reachability.App{
+	l.state.SetNodes(nodes)
+	l.state.SetApp(web(), reachability.App{
 		Service: reachability.Service{UID: "web", NodePort: 31000, Families: "IPv4"}, ResourceVersion: "100",
 		Families:  []corev1.IPFamily{corev1.IPv4Protocol},
 		Endpoints: reachability.Endpoints{{Family: corev1.IPv4Protocol, Node: "b", Ready: true}},
@@ -93,7 +94,7 @@ func (l *lab) run(t *testing.T) {
 			return watcher, nil
 		},
 	}
-	l.reports = newReports(source, l.matrix, clock.RealClock{}, func(string, error) {}, func(context.Context) error {
+	l.reports = newReports(source, l.state, clock.RealClock{}, func(string, error) {}, func(context.Context) error {
 		l.asked++
 		if l.silent.Load() {
 			return errors.New("no answer")
@@ -124,7 +125,7 @@ func (l *lab) heard() []Change {
 
 // row is what is said of node a.
 func (l *lab) row() string {
-	verdicts, _ := l.matrix.AppendVerdicts(nil, web(), time.Now())
+	verdicts, _ := verdict.Append(nil, l.state, web(), time.Now())
 	return fmt.Sprintf("%s %s %s", verdicts[0].State, verdicts[0].Observers, verdicts[0].Reason)
 }
 
@@ -171,7 +172,7 @@ func TestWatchedReportsCount(t *testing.T) {
 		watcher.Delete(decode([]byte(l.report("b", ""))))
 		synctest.Wait()
 		l.Expect(l.row()).To(Equal("Reachable 1/1 "))
-		l.Expect(l.matrix.ReportOf("b")).To(BeNil())
+		l.Expect(l.state.ReportOf("b")).To(BeNil())
 	})
 }
 
@@ -179,7 +180,7 @@ func TestWatchedReportsCount(t *testing.T) {
 func TestListAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, l *lab) {
 		l.run(t)
-		known := l.matrix.Reports()
+		known := l.state.Reports()
 		expire := func() {
 			watcher := <-l.watches
 			watcher.Error(&apierrors.NewResourceExpired("too old").ErrStatus)
@@ -191,12 +192,12 @@ func TestListAgain(t *testing.T) {
 		changes := l.heard()
 		l.Expect(changes).NotTo(BeEmpty())
 		l.Expect(changes).To(HaveEach(HaveField("Touched", BeEmpty())), "nothing is new")
-		l.Expect(l.matrix.Reports()).To(Equal(known), "what is known is kept, and nothing beside it")
+		l.Expect(l.state.Reports()).To(Equal(known), "what is known is kept, and nothing beside it")
 
 		l.items = l.items[1:]
 		expire()
 		l.Expect(l.row()).To(Equal("Reachable 1/1 "), "what is not listed is gone")
-		l.Expect(l.matrix.Reports()).To(HaveLen(1))
+		l.Expect(l.state.Reports()).To(HaveLen(1))
 	})
 }
 
@@ -213,7 +214,7 @@ func TestReportThatCannotBeReadConcernsNobodyElse(t *testing.T) {
 				l.items[0] = part.body
 				l.run(t)
 				l.Expect(l.row()).To(Equal("Reachable 1/1 "))
-				l.Expect(l.matrix.ReportOf("b").Err()).To(MatchError(HavePrefix(part.field + ":")))
+				l.Expect(l.state.ReportOf("b").Err()).To(MatchError(HavePrefix(part.field + ":")))
 
 				(<-l.watches).Modify(decode([]byte(l.report("b", ""))))
 				synctest.Wait()
@@ -288,12 +289,12 @@ func TestAPIServerThatIsAwayAgesNothing(t *testing.T) {
 // An operator that was stopped has not read yet what came meanwhile.
 func TestStoppedOperatorAgesNothing(t *testing.T) {
 	g := NewWithT(t)
-	matrix, start := reachability.NewMatrix(), time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
-	h := hearing{matrix: matrix, last: start, checked: start}
+	state, start := reachability.NewState(), time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	h := hearing{state: state, last: start, checked: start}
 	l := &lab{WithT: g}
 	report := decode([]byte(l.report("b", ""))).(*reachability.Report)
 	report.Status.RenewTime = &metav1.MicroTime{Time: start}
-	matrix.Fold(report, start)
+	state.Fold(report, start)
 
 	for i := range 10 {
 		h.check(start.Add(time.Duration(i) * time.Second))
@@ -301,7 +302,7 @@ func TestStoppedOperatorAgesNothing(t *testing.T) {
 	thawed := start.Add(time.Minute)
 	h.check(thawed)
 	g.Expect(h.silent(thawed)).To(BeFalse())
-	g.Expect(matrix.Due(thawed)).To(BeZero())
-	g.Expect(matrix.Due(thawed.Add(3*heartbeat - 10*time.Second))).To(BeZero())
-	g.Expect(matrix.Due(thawed.Add(3 * heartbeat))).To(Equal(heartbeat))
+	g.Expect(state.Due(thawed)).To(BeZero())
+	g.Expect(state.Due(thawed.Add(3*heartbeat - 10*time.Second))).To(BeZero())
+	g.Expect(state.Due(thawed.Add(3 * heartbeat))).To(Equal(heartbeat))
 }

@@ -13,7 +13,7 @@ import (
 // while it is silent, which a watch alone does not tell from agents that have nothing to
 // say; and while the operator itself is stopped.
 type hearing struct {
-	matrix *reachability.Matrix
+	state *reachability.State
 	// last is when the API server was last heard, and checked when that was last looked at.
 	last, checked time.Time
 	// isAway and isSilent are why reports cannot be heard.
@@ -29,7 +29,7 @@ func (h *hearing) heard(now time.Time) {
 // away notes whether a request found the API server away.
 func (h *hearing) away(away bool, now time.Time) {
 	if h.isAway = away; away {
-		h.matrix.Deafen(now)
+		h.state.PauseExpiry(now)
 		return
 	}
 	h.resume(now)
@@ -38,7 +38,7 @@ func (h *hearing) away(away bool, now time.Time) {
 // check notes that time passes. The operator was stopped where too much did.
 func (h *hearing) check(now time.Time) {
 	if now.Sub(h.checked) > frozenTime {
-		h.matrix.Deafen(h.checked)
+		h.state.PauseExpiry(h.checked)
 		h.last = h.last.Add(now.Sub(h.checked))
 		h.resume(now)
 	}
@@ -48,7 +48,7 @@ func (h *hearing) check(now time.Time) {
 // silent reports whether the API server is to be asked: it has been silent for so long
 // that some report was not renewed, and no other was either.
 func (h *hearing) silent(now time.Time) bool {
-	due := h.matrix.Due(now)
+	due := h.state.Due(now)
 	return h.isSilent || due > 0 && now.Sub(h.last) > due
 }
 
@@ -58,11 +58,11 @@ func (h *hearing) answered(answered bool, now time.Time) {
 		h.resume(now)
 		return
 	}
-	h.matrix.Deafen(h.last)
+	h.state.PauseExpiry(h.last)
 }
 
 func (h *hearing) resume(now time.Time) {
 	if !h.isAway && !h.isSilent {
-		h.matrix.Hear(now)
+		h.state.ResumeExpiry(now)
 	}
 }

@@ -40,7 +40,7 @@ func (s store) Replace(list []any, _ string) error {
 		listed[received.(metav1.Object).GetName()] = true
 		s.reports.fold(s.ctx, received.(*reachability.Report))
 	}
-	for _, known := range s.reports.matrix.Reports() {
+	for _, known := range s.reports.state.Reports() {
 		if !listed[known.Name] {
 			s.reports.remove(known.Name)
 		}

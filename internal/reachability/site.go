@@ -1,0 +1,119 @@
+package reachability
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/exposedapp/exposedapp/internal/protocol"
+)
+
+// Site is what is reported of one address. It is immutable.
+type Site struct {
+	Address netip.Addr
+	// Text is the address in writing, and Owner the node that says that it is its own,
+	// or the address where none does.
+	Text, Owner string
+	// Inside are the observers in the cluster that dial the address, and Outside those
+	// outside of it, each by ascending name.
+	Inside, Outside []Sight
+
+	// consensus is nil until somebody asks for it. It follows from the rest alone.
+	consensus atomic.Pointer[Consensus]
+}
+
+// Sight is what one observer reports of one address: it reaches all node ports of its
+// report but for the exceptions.
+type Sight struct {
+	*Observer
+
+	exceptions []*protocol.Exception
+}
+
+// Outcome returns what the observer reports of an app, and the exception where it does
+// not reach it.
+func (s *Sight) Outcome(app *AppState) (protocol.Outcome, *protocol.Exception) {
+	nodePort := app.NodePort()
+	if s.Stale || !s.NodePorts.Contains(nodePort) || !s.version.covers(app.since) {
+		return protocol.Silent, nil
+	}
+	if exception := s.exception(nodePort); exception != nil {
+		return exception.Outcome, exception
+	}
+	return protocol.Reached, nil
+}
+
+// Outcomes returns what the observer reports of all node ports, whether or not they are of
+// apps that the report covers.
+func (s *Sight) Outcomes() Outcomes { return s.outcomes(s.exceptions) }
+
+// Reaches reports whether the observer reaches a node port, Fails whether it does not.
+func (s *Sight) Reaches(nodePort uint16) bool {
+	return s.NodePorts.Contains(nodePort) && s.exception(nodePort) == nil
+}
+
+// Fails is described above.
+func (s *Sight) Fails(nodePort uint16) bool {
+	exception := s.exception(nodePort)
+	return s.NodePorts.Contains(nodePort) && exception != nil && exception.Outcome == protocol.Failed
+}
+
+// exception returns the first exception of a node port, nil where there is none.
+func (s *Sight) exception(nodePort uint16) *protocol.Exception {
+	for _, exception := range s.exceptions {
+		if exception.NodePorts.Contains(nodePort) {
+			return exception
+		}
+	}
+	return nil
+}
+
+// Of returns what an observer in the cluster reports, nil where it does not dial the
+// address.
+func (s *Site) Of(observer string) *Sight {
+	if i, found := slices.BinarySearchFunc(s.Inside, observer, Sight.compare); found {
+		return &s.Inside[i]
+	}
+	return nil
+}
+
+func (s Sight) compare(observer string) int { return strings.Compare(s.Name, observer) }
+
+// with returns the site once the observer of a name reports something else, or nothing.
+func (s *Site) with(name string, after *Observer) *Site {
+	next := &Site{Address: s.Address, Text: s.Text, Owner: s.Text}
+	var inside, outside *Sight
+	if after != nil && after.dials(s.Address) {
+		if sight := after.At(s.Address); after.Outside {
+			outside = &sight
+		} else {
+			inside = &sight
+		}
+	}
+	next.Inside, next.Outside = splice(s.Inside, name, inside), splice(s.Outside, name, outside)
+	for i := range next.Inside {
+		if next.Inside[i].Owns(s.Address) {
+			next.Owner = next.Inside[i].Name
+			break
+		}
+	}
+	return next
+}
+
+// splice returns a list of sights with that of an observer in place of its former one, and
+// without where it is nil.
+func splice(sights []Sight, observer string, sight *Sight) []Sight {
+	i, found := slices.BinarySearchFunc(sights, observer, Sight.compare)
+	if !found && sight == nil {
+		return sights
+	}
+	next := append(make([]Sight, 0, len(sights)+1), sights[:i]...)
+	if sight != nil {
+		next = append(next, *sight)
+	}
+	if found {
+		i++
+	}
+	return append(next, sights[i:]...)
+}

@@ -1,0 +1,106 @@
+package reachability
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/exposedapp/exposedapp/internal/nodeport"
+	"github.com/exposedapp/exposedapp/internal/reachability/dispute"
+)
+
+// Snapshot is all that matters to one app, at one time. It never changes.
+type Snapshot struct {
+	// App is nil where there is no such app.
+	App   *AppState
+	Nodes []Node
+	// Exceptional is whether observers that are cut off from all other nodes are the
+	// exception. Where they are not fewer than those that reach anything, it is not they
+	// who are the problem.
+	Exceptional bool
+	// Bounds are the counts of what is remembered of all apps.
+	Bounds dispute.Bounds
+
+	targets  targets
+	services services
+}
+
+// Snapshot returns what matters to an app now.
+func (s *State) Snapshot(key types.NamespacedName) Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Snapshot{
+		App: s.apps[key], Nodes: s.nodes, Exceptional: s.cutOff < s.reaching, Bounds: s.tracker.Bounds(),
+		targets: s.targets.share(), services: s.services,
+	}
+}
+
+// Site returns the site of a node, by its index, in an IP family, nil where it has no
+// address there.
+func (s *Snapshot) Site(node int, family corev1.IPFamily) *Site {
+	return s.targets.pairs[node][index(family)]
+}
+
+// SiteOf returns the site of an address, nil where it is not of a node.
+func (s *Snapshot) SiteOf(address netip.Addr) *Site {
+	return s.targets.at(address)
+}
+
+// Covered returns how many of the apps an observer's report covers, and NodePorts returns
+// the node ports of these in the IP family of an address. Reports that cover as many cover
+// the same.
+func (s *Snapshot) Covered(observer *Observer) int { return s.services.covered(observer.version) }
+
+// NodePorts is described above.
+func (s *Snapshot) NodePorts(covered int, address netip.Addr) nodeport.Set {
+	return s.services[:covered].portsAt(address)
+}
+
+// Remember commits what an evaluation of a Snapshot, at a time, found to be remembered of
+// its app. What changed in between stays as it is: it will be judged again.
+func (s *State) Remember(key types.NamespacedName, judged *AppState, changes []dispute.Change, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	app := s.apps[key]
+	if app == nil || app.Service != judged.Service || app.Judged && len(changes) == 0 {
+		return
+	}
+	changes = slices.DeleteFunc(changes, func(change dispute.Change) bool {
+		return app.Records[change.Address] != change.Before || s.targets.slots[change.Address] == nil
+	})
+	next := *s.remember(app, changes, now)
+	next.Judged = true
+	s.apps[key] = &next
+}
+
+// remember returns an app with some changes of what is remembered of it.
+func (s *State) remember(app *AppState, changes []dispute.Change, now time.Time) *AppState {
+	if len(changes) == 0 {
+		return app
+	}
+	next := *app
+	next.Records = make(map[netip.Addr]*dispute.Record, len(app.Records)+len(changes))
+	for address, record := range app.Records {
+		next.Records[address] = record
+	}
+	for _, change := range changes {
+		s.tracker.Commit(app.NodePort(), change, s.lastRound, now)
+		if change.After == nil {
+			delete(next.Records, change.Address)
+			continue
+		}
+		next.Records[change.Address] = change.After
+	}
+	return &next
+}
+
+// lastRound returns the last round of a request that an observer heard of.
+func (s *State) lastRound(observer string) int64 {
+	if known := s.observers[observer]; known != nil {
+		return max(known.Asked.Round, known.RecheckRound)
+	}
+	return 0
+}
