@@ -48,24 +48,25 @@ type Error struct {
 }
 
 // Err returns the error on which the controller backs off and tries again. What was
-// decided is none: the operator sleeps until a watch wakes it, or for as long as again.
-func (r *Error) Err() error {
-	if r == nil {
+// decided is none: the operator sleeps until a watch wakes it, or for as long as RetryAfter.
+func (e *Error) Err() error {
+	if e == nil {
 		return nil
 	}
-	return r.Cause
+	return e.Cause
 }
 
-func (r *Error) IsStalled() bool {
-	return r != nil && r.Stalled
+// IsStalled reports whether there is an error and a human must edit something.
+func (e *Error) IsStalled() bool {
+	return e != nil && e.Stalled
 }
 
 // Pause returns when to try again, 0 for never.
-func (r *Error) Pause() time.Duration {
-	if r == nil {
+func (e *Error) Pause() time.Duration {
+	if e == nil {
 		return 0
 	}
-	return r.RetryAfter
+	return e.RetryAfter
 }
 
 // InvalidApp says that a field of the spec cannot be decoded.

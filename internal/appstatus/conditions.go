@@ -272,6 +272,7 @@ func isTrue(deployment *appsv1.Deployment, kind appsv1.DeploymentConditionType) 
 	return condition != nil && condition.Status == corev1.ConditionTrue
 }
 
+// DeploymentCondition returns a condition of a Deployment, nil where it has none of that type.
 func DeploymentCondition(
 	deployment *appsv1.Deployment, kind appsv1.DeploymentConditionType,
 ) *appsv1.DeploymentCondition {

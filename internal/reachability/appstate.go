@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/exposedapp/exposedapp/internal/reachability/dispute"
+	"github.com/exposedapp/exposedapp/internal/reachability/results"
 )
 
 // grace is for how long a node counts as one on which the first ready pod has just come.
@@ -29,12 +30,12 @@ type AppState struct {
 
 	// since is the resourceVersion from which a report covers the Service as it
 	// is now.
-	since version
+	since results.Version
 }
 
 // follow returns the state after the app was seen again. It is nil before the first time.
 func (s *AppState) follow(app App, now time.Time) *AppState {
-	next := &AppState{App: app, since: versionOf(app.ResourceVersion), ChangedAt: now, MovedAt: now}
+	next := &AppState{App: app, since: results.VersionOf(app.ResourceVersion), ChangedAt: now, MovedAt: now}
 	switch {
 	case s == nil && app.Known:
 		next.ChangedAt = time.Time{}
@@ -103,4 +104,13 @@ func (a *App) NodePort() uint16 { return uint16(a.Service.NodePort) }
 // Local reports whether externalTrafficPolicy is Local.
 func (a *App) Local() bool {
 	return a.Service.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
+}
+
+// serviceOf returns what a report must cover to say something of an app.
+func serviceOf(app *AppState) results.Service {
+	return results.Service{
+		Since: app.since, NodePort: app.NodePort(),
+		IPv4: slices.Contains(app.Families, corev1.IPv4Protocol),
+		IPv6: slices.Contains(app.Families, corev1.IPv6Protocol),
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/exposedapp/exposedapp/internal/nodeport"
+	"github.com/exposedapp/exposedapp/internal/reachability/results"
 )
 
 // maxRanges is how many ranges of node ports there may be in a consensus. There is
@@ -23,7 +24,7 @@ type Consensus struct {
 	// disputed those that some do not reach.
 	reached, failed, translated, disputed nodeport.Set
 	// version is the oldest that any of them covers, and pace that of the slowest.
-	version version
+	version results.Version
 	pace    time.Duration
 }
 
@@ -45,7 +46,7 @@ func (c *Consensus) Disputed(app *AppState) bool   { return c.contains(c.dispute
 func (c *Consensus) Translated(app *AppState) bool { return c.contains(c.translated, app) }
 
 func (c *Consensus) contains(nodePorts nodeport.Set, app *AppState) bool {
-	return nodePorts.Contains(app.NodePort()) && c.version.covers(app.since)
+	return nodePorts.Contains(app.NodePort()) && c.version.Covers(app.since)
 }
 
 // RoundTime returns the time by which each of them has probed an app of that period and
@@ -61,16 +62,16 @@ func (s *Site) agree(node string) *Consensus {
 		if !sight.Counts() || sight.Name == node || sight.Owns(s.Address) {
 			continue
 		}
-		if sight.version == (version{}) {
+		if sight.Version == (results.Version{}) {
 			return &Consensus{node: node}
 		}
-		outcomes := sight.Outcomes()
+		outcomes := sight.AllOutcomes()
 		if agreed.Observers == 0 {
 			agreed.reached, agreed.failed, agreed.translated = outcomes.Reached, outcomes.Failed, outcomes.Translated
-			agreed.version = sight.version
+			agreed.version = sight.Version
 		}
-		if sight.version.compare(agreed.version) < 0 {
-			agreed.version = sight.version
+		if sight.Version.Compare(agreed.version) < 0 {
+			agreed.version = sight.Version
 		}
 		agreed.reached, agreed.failed = agreed.reached.Intersect(outcomes.Reached), agreed.failed.Intersect(outcomes.Failed)
 		agreed.translated = agreed.translated.Intersect(outcomes.Translated)

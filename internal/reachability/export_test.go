@@ -14,6 +14,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/protocol"
 	"github.com/exposedapp/exposedapp/internal/reachability/dispute"
+	"github.com/exposedapp/exposedapp/internal/reachability/results"
 )
 
 // Report reads a report and folds it in.
@@ -52,9 +53,9 @@ func (s *State) Wrong() (wrong []string) {
 		expect("observers outside of "+site.Text, names(site.Outside), s.dialling(address, true))
 	}
 	var bounds dispute.Bounds
-	var known services
+	var known results.Services
 	for _, app := range s.apps {
-		known = known.with(serviceOf(app))
+		known = known.With(serviceOf(app))
 		for address, record := range app.Records {
 			bounds = bounds.With(app.NodePort(), dispute.Change{Address: address, After: record})
 		}

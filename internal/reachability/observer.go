@@ -8,6 +8,7 @@ import (
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/budget"
 	"github.com/exposedapp/exposedapp/internal/protocol"
+	"github.com/exposedapp/exposedapp/internal/reachability/results"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 
 // Observer is an agent by its newest report. It is immutable.
 type Observer struct {
-	*results
+	*results.Results
 
 	Name string
 	// ReportedAt is when the report was last renewed, and ChangedAt when it last said
@@ -57,7 +58,7 @@ type Observer struct {
 func (o *Observer) next(received *Report, now time.Time) *Observer {
 	object := &received.NodeReachability
 	next := &Observer{
-		results:    received.results,
+		Results:    received.results,
 		Name:       object.Name,
 		ReportedAt: now,
 		Heartbeat:  protocol.Heartbeat(object.Spec.HeartbeatSeconds),
@@ -82,7 +83,7 @@ func (o *Observer) next(received *Report, now time.Time) *Observer {
 	}
 	if o != nil {
 		next.ChangedAt = o.ChangedAt
-		if !differing(o.results, next.results).IsEmpty() {
+		if !results.Differing(o.Results, next.Results).IsEmpty() {
 			next.ChangedAt = now
 		}
 	}
@@ -123,7 +124,7 @@ func (o *Observer) reach() (reaching, cutOff bool) {
 		case o.Owns(address):
 		case !o.Closed(address):
 			return true, false
-		case !o.outcomes(o.exceptionsAt(address)).Failed.IsEmpty():
+		case !o.Outcomes(o.ExceptionsAt(address)).Failed.IsEmpty():
 			failing++
 		}
 	}
@@ -131,7 +132,7 @@ func (o *Observer) reach() (reaching, cutOff bool) {
 }
 
 // At returns what the observer reports of an address.
-func (o *Observer) At(address netip.Addr) Sight { return Sight{o, o.exceptionsAt(address)} }
+func (o *Observer) At(address netip.Addr) Sight { return Sight{o, o.ExceptionsAt(address)} }
 
 // Owns reports whether an address is also that of the observer's own Node.
 func (o *Observer) Owns(address netip.Addr) bool { return slices.Contains(o.own, address) }
@@ -149,7 +150,7 @@ func (o *Observer) RoundTime(period time.Duration) time.Duration {
 // of none.
 func (o *Observer) speaking() *Observer {
 	if o == nil || o.Stale {
-		return &Observer{results: &results{}}
+		return &Observer{Results: &results.Results{}}
 	}
 	return o
 }

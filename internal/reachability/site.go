@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/exposedapp/exposedapp/internal/protocol"
+	"github.com/exposedapp/exposedapp/internal/reachability/results"
 )
 
 // Site is what is reported of one address. It is immutable.
@@ -35,7 +36,7 @@ type Sight struct {
 // not reach it.
 func (s *Sight) Outcome(app *AppState) (protocol.Outcome, *protocol.Exception) {
 	nodePort := app.NodePort()
-	if s.Stale || !s.NodePorts.Contains(nodePort) || !s.version.covers(app.since) {
+	if s.Stale || !s.NodePorts.Contains(nodePort) || !s.Version.Covers(app.since) {
 		return protocol.Silent, nil
 	}
 	if exception := s.exception(nodePort); exception != nil {
@@ -44,9 +45,9 @@ func (s *Sight) Outcome(app *AppState) (protocol.Outcome, *protocol.Exception) {
 	return protocol.Reached, nil
 }
 
-// Outcomes returns what the observer reports of all node ports, whether or not they are of
+// AllOutcomes returns what the observer reports of all node ports, whether or not they are of
 // apps that the report covers.
-func (s *Sight) Outcomes() Outcomes { return s.outcomes(s.exceptions) }
+func (s *Sight) AllOutcomes() results.Outcomes { return s.Outcomes(s.exceptions) }
 
 // Reaches reports whether the observer reaches a node port, Fails whether it does not.
 func (s *Sight) Reaches(nodePort uint16) bool {
@@ -84,7 +85,7 @@ func (s Sight) compare(observer string) int { return strings.Compare(s.Name, obs
 func (s *Site) with(name string, after *Observer) *Site {
 	next := &Site{Address: s.Address, Text: s.Text, Owner: s.Text}
 	var inside, outside *Sight
-	if after != nil && after.dials(s.Address) {
+	if after != nil && after.Dials(s.Address) {
 		if sight := after.At(s.Address); after.Outside {
 			outside = &sight
 		} else {

@@ -8,8 +8,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/reachability/dispute"
+	"github.com/exposedapp/exposedapp/internal/reachability/results"
 )
 
 // Snapshot is all that matters to one app, at one time. It never changes.
@@ -25,7 +27,7 @@ type Snapshot struct {
 	Bounds dispute.Bounds
 
 	targets  targets
-	services services
+	services results.Services
 }
 
 // Snapshot returns what matters to an app now.
@@ -52,11 +54,11 @@ func (s *Snapshot) SiteOf(address netip.Addr) *Site {
 // Covered returns how many of the apps an observer's report covers, and NodePorts returns
 // the node ports of these in the IP family of an address. Reports that cover as many cover
 // the same.
-func (s *Snapshot) Covered(observer *Observer) int { return s.services.covered(observer.version) }
+func (s *Snapshot) Covered(observer *Observer) int { return s.services.Covered(observer.Version) }
 
 // NodePorts is described above.
 func (s *Snapshot) NodePorts(covered int, address netip.Addr) nodeport.Set {
-	return s.services[:covered].portsAt(address)
+	return s.services[:covered].PortsAt(address)
 }
 
 // Remember commits what an evaluation of a Snapshot, at a time, found to be remembered of
@@ -103,4 +105,33 @@ func (s *State) lastRound(observer string) int64 {
 		return max(known.Asked.Round, known.RecheckRound)
 	}
 	return 0
+}
+
+// Requested tells when there are new Requests.
+func (s *State) Requested() <-chan struct{} { return s.tracker.Asked() }
+
+// Requests returns what each observer that disagrees with another is to look at
+// again, and has not yet. What is too much for one request follows when that is answered.
+func (s *State) Requests() map[string]v1alpha1.Recheck {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	questions := make(map[string][]dispute.Question)
+	for _, app := range s.apps {
+		for address, record := range app.Records {
+			for observer, round := range record.Dispute.Rounds() {
+				if known := s.observers[observer]; known != nil && known.RecheckRound < round {
+					questions[observer] = append(questions[observer],
+						dispute.Question{Round: round, NodePort: app.NodePort(), Address: address})
+				}
+			}
+		}
+	}
+	s.postponed = false
+	requests := make(map[string]v1alpha1.Recheck, len(questions))
+	for observer, all := range questions {
+		request, rest := dispute.Request(all)
+		s.postponed = s.postponed || rest
+		requests[observer] = request.Encode()
+	}
+	return requests
 }

@@ -1,6 +1,7 @@
 package reachability
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/internal/reachability/dispute"
+	"github.com/exposedapp/exposedapp/internal/reachability/results"
 )
 
 // State holds the newest report of every observer, the nodes, and the apps that are
@@ -23,7 +25,7 @@ type State struct {
 	reaching, cutOff int
 
 	apps     map[types.NamespacedName]*AppState
-	services services
+	services results.Services
 	tracker  *dispute.Tracker
 	// postponed is whether some questions have to wait for an answer to others.
 	postponed bool
@@ -63,7 +65,7 @@ func (s *State) SetNodes(nodes []Node) {
 		if observer.Present != present[observer.Name] {
 			next := *observer
 			next.Present = present[observer.Name]
-			s.replace(observer, &next)
+			s.replace(observer.Name, observer, &next)
 		}
 	}
 	for address, site := range s.sites {
@@ -94,7 +96,7 @@ func (s *State) SetApp(key types.NamespacedName, app App, now time.Time) {
 	next := before.follow(app, now)
 	if before == nil || before.Service != app.Service {
 		s.drop(before)
-		s.services = s.services.with(serviceOf(next))
+		s.services = s.services.With(serviceOf(next))
 	}
 	s.apps[key] = next
 }
@@ -110,7 +112,7 @@ func (s *State) DeleteApp(key types.NamespacedName) {
 // drop forgets what is remembered of an app. There may be no such app.
 func (s *State) drop(app *AppState) {
 	if app != nil {
-		s.services = s.services.without(serviceOf(app))
+		s.services = s.services.Without(serviceOf(app))
 		s.without(app, func(netip.Addr) bool { return true })
 	}
 }
@@ -138,8 +140,8 @@ func (s *State) Fold(received *Report, now time.Time) []types.NamespacedName {
 	}
 	next := before.next(received, now)
 	next.Present = s.present[received.Name]
-	touched := s.touched(before, next)
-	s.replace(before, next)
+	touched := s.touched(received.Name, before, next)
+	s.replace(received.Name, before, next)
 	if s.postponed && before != nil && next.RecheckRound > before.RecheckRound {
 		s.tracker.Remind()
 	}
@@ -176,8 +178,8 @@ func (s *State) Remove(observer string) []types.NamespacedName {
 	if before == nil {
 		return nil
 	}
-	s.replace(before, nil)
-	return s.touched(before, nil)
+	s.replace(observer, before, nil)
+	return s.touched(observer, before, nil)
 }
 
 // Expire silences the reports that became stale and returns the apps of which they
@@ -187,18 +189,14 @@ func (s *State) Expire(now time.Time) []types.NamespacedName {
 	defer s.mu.Unlock()
 	touched := make(map[types.NamespacedName]struct{})
 	for _, observer := range s.due(now) {
-		for _, key := range s.touched(observer, nil) {
+		for _, key := range s.touched(observer.Name, observer, nil) {
 			touched[key] = struct{}{}
 		}
 		stale := *observer
 		stale.Stale = true
-		s.replace(observer, &stale)
+		s.replace(observer.Name, observer, &stale)
 	}
-	keys := make([]types.NamespacedName, 0, len(touched))
-	for key := range touched {
-		keys = append(keys, key)
-	}
-	return keys
+	return slices.Collect(maps.Keys(touched))
 }
 
 // Due returns the longest heartbeat of the reports that would become stale now, 0 where
@@ -246,33 +244,29 @@ func (s *State) ResumeExpiry(now time.Time) {
 		if next.ReportedAt = next.ReportedAt.Add(now.Sub(s.pausedAt)); next.ReportedAt.After(now) {
 			next.ReportedAt = now
 		}
-		s.replace(observer, &next)
+		s.replace(observer.Name, observer, &next)
 	}
 	s.pausedAt = time.Time{}
 }
 
 // replace has another state of an observer take the place of one. Each may be nil.
-func (s *State) replace(before, next *Observer) {
+func (s *State) replace(name string, before, next *Observer) {
 	s.count(before, -1)
 	s.count(next, 1)
-	var name string
-	var addresses []netip.Addr
-	if before != nil {
-		name, addresses = before.Name, before.Addresses
-	}
-	if next == nil {
+	if s.observers[name] = next; next == nil {
 		delete(s.observers, name)
-	} else {
-		name = next.Name
-		s.observers[name] = next
+	}
+	if before != nil {
+		for _, address := range before.Addresses {
+			s.report(address, name, next)
+		}
+	}
+	if next != nil {
 		for _, address := range next.Addresses {
-			if before == nil || !before.dials(address) {
+			if before == nil || !before.Dials(address) {
 				s.report(address, name, next)
 			}
 		}
-	}
-	for _, address := range addresses {
-		s.report(address, name, next)
 	}
 }
 
@@ -308,22 +302,15 @@ func (s *State) setSite(address netip.Addr, site *Site) {
 
 // touched returns the apps on which two successive reports of one observer
 // differ, or for which the later one answers a request to look again.
-func (s *State) touched(before, next *Observer) []types.NamespacedName {
-	name := ""
-	for _, observer := range []*Observer{before, next} {
-		if observer != nil {
-			name = observer.Name
-		}
-	}
+func (s *State) touched(observer string, before, next *Observer) []types.NamespacedName {
 	before, next = before.speaking(), next.speaking()
-	changed, newer := differing(before.results, next.results), next.version != before.version
-	// Each of thousands of reports may touch thousands of apps: they are gathered in one
-	// place, and handed out in no more room than they take.
+	changed, newer := results.Differing(before.Results, next.Results), next.Version != before.Version
+	// Thousands may be touched: they are gathered in one place, and handed out cut to size.
 	keys := s.touching[:0]
 	for key, app := range s.apps {
 		if changed.Contains(app.NodePort()) ||
-			newer && next.version.covers(app.since) != before.version.covers(app.since) ||
-			app.awaits(name, before.RecheckRound, next.RecheckRound) {
+			newer && next.Version.Covers(app.since) != before.Version.Covers(app.since) ||
+			app.awaits(observer, before.RecheckRound, next.RecheckRound) {
 			keys = append(keys, key)
 		}
 	}

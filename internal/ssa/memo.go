@@ -33,6 +33,7 @@ type memoEntry struct {
 	version string
 }
 
+// NewMemo returns a Memo that knows no child.
 func NewMemo() *Memo { return &Memo{entries: make(map[ChildKey]memoEntry)} }
 
 // AsDeclared reports whether a child, which has an owned digest in a version, is as

@@ -94,6 +94,7 @@ func written(fields *fieldpath.Set) (*metav1.FieldsV1, error) {
 // of most objects of a kind, and to read them allocates as much as the rest of a digest.
 type FieldSets struct{ known *lru.Cache }
 
+// NewFieldSets returns FieldSets that have read nothing yet.
 func NewFieldSets() FieldSets { return FieldSets{lru.New(32)} }
 
 // Read returns a set of fields, which the caller must not change.

@@ -22,6 +22,7 @@ type Writer struct {
 	client client.Client
 }
 
+// New returns a Writer. cached shows what it writes to who reads from its cache.
 func New(cached client.Client) *Writer {
 	return &Writer{limiter: newLimiter(), client: cached}
 }

@@ -5,7 +5,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 )
@@ -24,11 +23,12 @@ func IsExposedApp(owner *metav1.OwnerReference) bool {
 
 // OfFormerApp reports whether an object is controlled by another ExposedApp of an app's name,
 // which can only be one before it: the garbage collector is on its way.
-func OfFormerApp(object client.Object, app *v1alpha1.ExposedApp) bool {
+func OfFormerApp(object metav1.Object, app *v1alpha1.ExposedApp) bool {
 	owner := metav1.GetControllerOf(object)
 	return owner != nil && IsExposedApp(owner) && owner.Name == app.Name && owner.UID != app.UID
 }
 
+// Suspended reports whether the operator must leave the children of an app as they are.
 func Suspended(app *v1alpha1.ExposedApp) bool {
 	return ptr.Deref(app.Spec.Suspend, false)
 }

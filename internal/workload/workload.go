@@ -173,6 +173,7 @@ func childLabels(app *v1alpha1.ExposedApp) map[string]string {
 	}
 }
 
+// Selector selects the pods of an app.
 func Selector(app *v1alpha1.ExposedApp) map[string]string {
 	return map[string]string{v1alpha1.NameLabel: app.Name}
 }

@@ -78,7 +78,8 @@ func AppService(name string, nodePort int32) *corev1.Service {
 	return service
 }
 
-// The causes that apierrors makes of these are what kube-apiserver 1.36 answers,
+// InvalidService is the API server's answer to a Service of which fields are wrong. The
+// causes that apierrors makes of these are what kube-apiserver 1.36 answers,
 // such as spec.ports[0].nodePort: "Invalid value: 31000: provided port is
 // already allocated".
 func InvalidService(causes ...*field.Error) *apierrors.StatusError {

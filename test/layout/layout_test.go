@@ -10,6 +10,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -75,9 +76,7 @@ func TestWhatIsTooLargeIsFound(t *testing.T) {
 		"methods of what has parameters": {map[string]string{"a.go": method("t T[K]"), "b.go": method("t *T[K]"), "c.go": method("*T[_]")}, []string{"T has methods in a.go, b.go, c.go"}},
 	}
 	more := map[string]string{"more.go": "package x\n"}
-	for name, text := range many {
-		more[name] = text
-	}
+	maps.Copy(more, many)
 	tests["a file too many"] = struct {
 		files map[string]string
 		want  []string

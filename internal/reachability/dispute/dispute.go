@@ -16,6 +16,7 @@
 package dispute
 
 import (
+	"iter"
 	"maps"
 	"time"
 )
@@ -128,4 +129,32 @@ func (d *Dispute) ask(observer string, now time.Time) {
 func (d *Dispute) set(observer string, next question) {
 	d.questions[observer] = next
 	d.changed = true
+}
+
+// Rounds yields the observers that are asked, and their rounds: 0 for an answer from before.
+func (d *Dispute) Rounds() iter.Seq2[string, int64] {
+	return func(yield func(string, int64) bool) {
+		for observer, question := range d.observers() {
+			if !yield(observer, question.round) {
+				return
+			}
+		}
+	}
+}
+
+// number gives rounds to the questions that have none.
+func (d *Dispute) number(next func(observer string) int64) {
+	for _, observer := range d.new {
+		numbered := d.questions[observer]
+		numbered.round = next(observer)
+		d.questions[observer] = numbered
+	}
+	d.new, d.changed = nil, false
+}
+
+func (d *Dispute) observers() map[string]question {
+	if d == nil {
+		return nil
+	}
+	return d.questions
 }

@@ -2,7 +2,6 @@ package dispute
 
 import (
 	"cmp"
-	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -20,17 +19,6 @@ type Question struct {
 	Round    int64
 	NodePort uint16
 	Address  netip.Addr
-}
-
-// Rounds yields the observers that are asked, and their rounds: 0 for an answer from before.
-func (d *Dispute) Rounds() iter.Seq2[string, int64] {
-	return func(yield func(string, int64) bool) {
-		for observer, question := range d.observers() {
-			if !yield(observer, question.round) {
-				return
-			}
-		}
-	}
 }
 
 // Request returns the request to one observer that asks the questions that come first, and

@@ -49,16 +49,6 @@ func (t *Tracker) Commit(nodePort uint16, change Change, floor func(observer str
 	t.bounds = t.bounds.With(nodePort, change)
 }
 
-// number gives rounds to the questions that have none.
-func (d *Dispute) number(next func(observer string) int64) {
-	for _, observer := range d.new {
-		numbered := d.questions[observer]
-		numbered.round = next(observer)
-		d.questions[observer] = numbered
-	}
-	d.new, d.changed = nil, false
-}
-
 // Address is what is disputed at one address.
 type Address struct {
 	// Apps is on how many apps there is a Dispute.
@@ -100,11 +90,4 @@ func (a Address) follow(nodePort uint16, before, after *Dispute) Address {
 		}
 	}
 	return next
-}
-
-func (d *Dispute) observers() map[string]question {
-	if d == nil {
-		return nil
-	}
-	return d.questions
 }

@@ -19,6 +19,22 @@ const (
 	settleTime = 5 * time.Second
 )
 
+// letOutsideStandIn has observers outside stand in for those inside where there are none.
+// Where there is nothing that should answer, or could, they hold nothing against a node.
+func (o *observations) letOutsideStandIn() {
+	inside := o.reachedBy+o.failedBy > 0
+	if o.notExpected != "" || o.podless && inside {
+		o.outside.failed = nil
+	}
+	if inside || len(o.outside.reached)+len(o.outside.failed) == 0 {
+		return
+	}
+	o.reached, o.failed = append(o.reached, o.outside.reached...), append(o.failed, o.outside.failed...)
+	o.reachedBy, o.failedBy = len(o.reached), len(o.failed)
+	o.roundTime = max(o.roundTime, o.outside.roundTime)
+	o.outside.failed, o.outside.standsIn = nil, true
+}
+
 // stateFrom turns what is reported of a node into its state. quiet returns the time since
 // anything about the app or the node changed.
 func (o *observations) stateFrom(verdict *v1alpha1.NodeVerdict, quiet func() time.Duration) {

@@ -8,6 +8,7 @@
 package verdict
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -102,24 +103,17 @@ type evaluation struct {
 	observations observations
 
 	changes []dispute.Change
-	// bounds count the changes in, and dated at how many addresses it is known since when the
-	// app fails.
-	bounds dispute.Bounds
-	dated  int
-	// health is what was found out of observers, and disputes on how many of the addresses
-	// that they dial there is a Dispute. Both are nil until somebody asks.
-	health   map[*reachability.Observer]health
-	disputes map[*reachability.Observer]int
-	// covered are the node ports of apps that reports cover.
-	covered map[coverage]nodeport.Set
+	// dated is at how many addresses it is known since when the app fails.
+	dated    int
+	assessor assessor
 	// fractions is how it is written that so many observers of so many reach a node.
 	fractions []string
 }
 
 func newEvaluation(snapshot *reachability.Snapshot, now time.Time) *evaluation {
 	e := &evaluation{
-		Snapshot: snapshot, app: snapshot.App, now: now, alone: len(snapshot.Nodes) == 1, bounds: snapshot.Bounds,
-		covered: make(map[coverage]nodeport.Set),
+		Snapshot: snapshot, app: snapshot.App, now: now, alone: len(snapshot.Nodes) == 1,
+		assessor: assessor{Snapshot: snapshot, bounds: snapshot.Bounds, covered: make(map[coverage]nodeport.Set)},
 	}
 	for _, family := range e.app.Families {
 		e.pods = append(e.pods, pods{family, e.app.Endpoints.ReadyIn(family), e.app.Endpoints.ServedIn(family)})
@@ -158,6 +152,19 @@ func (e *evaluation) judge(verdict *v1alpha1.NodeVerdict, node int, pods pods, s
 		o.flagUnexpectedAnswer(verdict, settled)
 	}
 	return o.holds
+}
+
+// remember has something remembered of the app at an address, nothing where it is nil. It
+// counts for what comes after it in the evaluation.
+func (e *evaluation) remember(address netip.Addr, after *dispute.Record) {
+	before := e.app.Records[address]
+	if before == after {
+		return
+	}
+	change := dispute.Change{Address: address, Before: before, After: after}
+	e.changes = append(e.changes, change)
+	e.dated += change.Dated()
+	e.assessor.count(change)
 }
 
 // fraction returns how it is written that so many observers of so many reach a node. All

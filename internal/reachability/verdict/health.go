@@ -30,48 +30,24 @@ type health struct {
 	contradicted bool
 }
 
-// setAside takes the failures of those observers out that are themselves the problem, or that
-// may be until others have looked again: as long as they are the exception, in the cluster
-// and among those that observe the node, its own included. Who is merely the last to
-// notice that a node answers again is not set aside: an old failure must have been seen anew.
-func (e *evaluation) setAside(o *observations, open *dispute.Dispute) {
-	var aside []string
-	suspects, holds := 0, time.Duration(0)
-	for i := range o.failed {
-		failure := &o.failed[i]
-		if open == nil && e.disputesOf(failure.by) < enough {
-			// Nobody contradicts it. To find out more takes a look at all observers.
-			continue
-		}
-		health := e.healthOf(failure.by)
-		left := time.Duration(0)
-		if open != nil {
-			left = open.Began.Add(graceFor(failure.by)).Sub(e.now)
-		}
-		switch {
-		case health.isolated && health.contradicted && (open == nil || failure.persists):
-			aside = append(aside, failure.Observer)
-		case health.isolated && left > 0 && (holds == 0 || left < holds):
-			holds = left
-		case !health.isolated || left <= 0:
-			continue
-		}
-		failure.suspect = true
-		suspects++
-	}
-	votes := len(o.reached)
-	if o.selfAssents {
-		votes++
-	}
-	if suspects == 0 || !e.Exceptional || len(o.reached) > 0 && suspects >= votes {
-		return
-	}
-	o.aside = aside
-	o.failed = slices.DeleteFunc(o.failed, func(failure failure) bool { return failure.suspect })
-	o.failedBy = len(o.failed)
-	if holds > 0 {
-		o.wait(holds)
-	}
+// assessor finds out the health of observers. What it found holds until the bounds change.
+type assessor struct {
+	*reachability.Snapshot
+
+	// bounds count what is remembered, changes of the evaluation included.
+	bounds dispute.Bounds
+	// health is what was found out, and disputes on how many of the addresses that an
+	// observer dials there is a Dispute. Both are nil until somebody asks.
+	health   map[*reachability.Observer]health
+	disputes map[*reachability.Observer]int
+	// covered are the node ports of apps that reports cover.
+	covered map[coverage]nodeport.Set
+}
+
+// count counts a change in of what is remembered of the app.
+func (a *assessor) count(change dispute.Change) {
+	a.bounds = a.bounds.With(a.App.NodePort(), change)
+	a.health, a.disputes = nil, nil
 }
 
 // graceFor is how long the failure of an isolated observer is not held against a
@@ -84,42 +60,42 @@ func graceFor(observer *reachability.Observer) time.Duration {
 }
 
 // disputesOf returns on how many of the addresses that an observer dials there is a Dispute.
-func (e *evaluation) disputesOf(observer *reachability.Observer) int {
-	if e.disputes == nil {
-		e.disputes = make(map[*reachability.Observer]int)
-		for address := range e.bounds.Addresses() {
-			site := e.SiteOf(address)
+func (a *assessor) disputesOf(observer *reachability.Observer) int {
+	if a.disputes == nil {
+		a.disputes = make(map[*reachability.Observer]int)
+		for address := range a.bounds.Addresses() {
+			site := a.SiteOf(address)
 			if site == nil {
 				continue
 			}
 			for i := range site.Inside {
-				e.disputes[site.Inside[i].Observer]++
+				a.disputes[site.Inside[i].Observer]++
 			}
 		}
 	}
-	return e.disputes[observer]
+	return a.disputes[observer]
 }
 
 // healthOf returns the health of an observer in the cluster.
-func (e *evaluation) healthOf(observer *reachability.Observer) health {
-	known, found := e.health[observer]
+func (a *assessor) healthOf(observer *reachability.Observer) health {
+	known, found := a.health[observer]
 	if !found {
-		known = e.assess(observer)
-		if e.health == nil {
-			e.health = make(map[*reachability.Observer]health)
+		known = a.assess(observer)
+		if a.health == nil {
+			a.health = make(map[*reachability.Observer]health)
 		}
-		e.health[observer] = known
+		a.health[observer] = known
 	}
 	return known
 }
 
-func (e *evaluation) assess(observer *reachability.Observer) health {
+func (a *assessor) assess(observer *reachability.Observer) health {
 	var contested []*reachability.Site
 	for _, address := range observer.Addresses {
-		site := e.SiteOf(address)
+		site := a.SiteOf(address)
 		switch {
 		case observer.Owns(address):
-		case e.reaches(observer, address):
+		case a.reaches(observer, address):
 			return health{}
 		case site != nil && slices.ContainsFunc(site.Inside, func(s reachability.Sight) bool { return !s.Closed(address) }):
 			contested = append(contested, site)
@@ -130,7 +106,7 @@ func (e *evaluation) assess(observer *reachability.Observer) health {
 	}
 	claimed, confirmed := make(map[string]bool), make(map[string]bool)
 	for _, site := range contested {
-		claims, confirms := e.objections(observer, site)
+		claims, confirms := a.objections(observer, site)
 		if claims {
 			claimed[site.Owner] = true
 		}
@@ -143,14 +119,14 @@ func (e *evaluation) assess(observer *reachability.Observer) health {
 
 // objections reports whether another observer than the owner of an address reaches an app
 // there that this one does not, and whether that is newer than the disagreement.
-func (e *evaluation) objections(observer *reachability.Observer, site *reachability.Site) (claims, confirms bool) {
-	own, nodePorts, disputed := observer.At(site.Address), e.nodePorts(observer, site.Address), e.bounds.At(site.Address)
+func (a *assessor) objections(observer *reachability.Observer, site *reachability.Site) (claims, confirms bool) {
+	own, nodePorts, disputed := observer.At(site.Address), a.nodePorts(observer, site.Address), a.bounds.At(site.Address)
 	for i := range site.Inside {
 		other := &site.Inside[i]
 		if other.Name == observer.Name || other.Name == site.Owner || other.Stale || other.Closed(site.Address) {
 			continue
 		}
-		covered := e.nodePorts(other.Observer, site.Address)
+		covered := a.nodePorts(other.Observer, site.Address)
 		objects := func(nodePort uint16) bool {
 			return nodePorts.Contains(nodePort) && own.Fails(nodePort) && covered.Contains(nodePort) && other.Reaches(nodePort)
 		}
@@ -163,12 +139,12 @@ func (e *evaluation) objections(observer *reachability.Observer, site *reachabil
 }
 
 // reaches reports whether an observer reaches any app at an address.
-func (e *evaluation) reaches(observer *reachability.Observer, address netip.Addr) bool {
+func (a *assessor) reaches(observer *reachability.Observer, address netip.Addr) bool {
 	if observer.Stale || observer.Closed(address) {
 		return false
 	}
 	sight := observer.At(address)
-	return anyOf(e.nodePorts(observer, address), sight.Reaches)
+	return anyOf(a.nodePorts(observer, address), sight.Reaches)
 }
 
 // anyOf reports whether something holds for one of some node ports, most often for the first.
@@ -189,12 +165,41 @@ type coverage struct {
 
 // nodePorts returns the node ports of apps in the IP family of an address which an
 // observer's report covers.
-func (e *evaluation) nodePorts(observer *reachability.Observer, address netip.Addr) nodeport.Set {
-	key := coverage{e.Covered(observer), address.Is4()}
-	ports, found := e.covered[key]
+func (a *assessor) nodePorts(observer *reachability.Observer, address netip.Addr) nodeport.Set {
+	key := coverage{a.Covered(observer), address.Is4()}
+	ports, found := a.covered[key]
 	if !found {
-		ports = e.NodePorts(key.apps, address)
-		e.covered[key] = ports
+		ports = a.NodePorts(key.apps, address)
+		a.covered[key] = ports
 	}
 	return ports
+}
+
+// reachesAny reports whether an observer reaches any app on any node.
+func (a *assessor) reachesAny(observer *reachability.Observer) bool {
+	for _, address := range observer.Addresses {
+		if a.reaches(observer, address) {
+			return true
+		}
+	}
+	return false
+}
+
+// elsewhere returns whether an observer reaches an address on other node ports than the
+// app's: Silent where there are none.
+func (a *assessor) elsewhere(observer string, site *reachability.Site) protocol.Outcome {
+	sight := site.Of(observer)
+	if sight == nil {
+		return protocol.Silent
+	}
+	ports := a.nodePorts(sight.Observer, site.Address).Minus(nodeport.Of(a.App.NodePort()))
+	switch {
+	case sight.Stale:
+		return protocol.Silent
+	case anyOf(ports, sight.Reaches):
+		return protocol.Reached
+	case anyOf(ports, sight.Fails):
+		return protocol.Failed
+	}
+	return protocol.Silent
 }

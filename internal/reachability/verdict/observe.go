@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
-	"github.com/exposedapp/exposedapp/internal/nodeport"
 	"github.com/exposedapp/exposedapp/internal/protocol"
 	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/diagnosis"
@@ -104,7 +103,7 @@ func (e *evaluation) observe(node int, pods pods, skip skip) *observations {
 	o := &e.observations
 	o.reset()
 	o.node, o.site, o.nodePort = &e.Nodes[node], e.Site(node, pods.family), e.app.NodePort()
-	o.skip, o.selfOnly, o.notExpected = skip, e.alone, e.notExpected(o.node, o.site, pods.family)
+	o.skip, o.selfOnly, o.notExpected = skip, e.alone, e.whyNotExpected(o.node, o.site, pods.family)
 	if o.site == nil {
 		return o
 	}
@@ -123,12 +122,13 @@ func (e *evaluation) observe(node int, pods pods, skip skip) *observations {
 		e.remember(o.site.Address, nil)
 		return o
 	}
-	e.weigh(o)
+	w := weighing{evaluation: e, observations: o, draft: e.app.Records[o.site.Address].Edit()}
+	w.weigh()
 	return o
 }
 
-// notExpected returns why a node is not expected to answer, or nothing.
-func (e *evaluation) notExpected(node *reachability.Node, site *reachability.Site, family corev1.IPFamily) (reason string) {
+// whyNotExpected returns why a node is not expected to answer, or nothing.
+func (e *evaluation) whyNotExpected(node *reachability.Node, site *reachability.Site, family corev1.IPFamily) (reason string) {
 	switch {
 	case node.Excluded, e.app.Expected != nil && !e.app.Expected.Matches(node.Labels):
 		return v1alpha1.ReasonNodeExcluded
@@ -213,21 +213,23 @@ func (o *observations) wait(left time.Duration) {
 	}
 }
 
-// elsewhere returns whether an observer reaches an address on other node ports than the
-// app's: Silent where there are none.
-func (e *evaluation) elsewhere(observer string, site *reachability.Site) protocol.Outcome {
-	sight := site.Of(observer)
-	if sight == nil {
-		return protocol.Silent
+// hearOutside gathers what is reported from outside of the cluster.
+func (e *evaluation) hearOutside(o *observations) {
+	for i := range o.site.Outside {
+		sight := &o.site.Outside[i]
+		outcome, exception := sight.Outcome(e.app)
+		switch {
+		case sight.Stale:
+			continue
+		case outcome == protocol.Reached:
+			o.outside.reached = append(o.outside.reached, sight.Name)
+		case outcome == protocol.Failed && !e.assessor.reachesAny(sight.Observer):
+			o.outside.isolated = append(o.outside.isolated, failureOf(sight, exception))
+		case outcome == protocol.Failed:
+			o.outside.failed = append(o.outside.failed, failureOf(sight, exception))
+		default:
+			continue
+		}
+		o.outside.roundTime = max(o.outside.roundTime, sight.RoundTime(e.app.Period))
 	}
-	ports := e.nodePorts(sight.Observer, site.Address).Minus(nodeport.Of(e.app.NodePort()))
-	switch {
-	case sight.Stale:
-		return protocol.Silent
-	case anyOf(ports, sight.Reaches):
-		return protocol.Reached
-	case anyOf(ports, sight.Fails):
-		return protocol.Failed
-	}
-	return protocol.Silent
 }

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/exposedapp/exposedapp/internal/protocol"
-	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/diagnosis"
 )
 
@@ -30,55 +28,8 @@ type outside struct {
 	standsIn bool
 }
 
-// hearOutside gathers what is reported from outside of the cluster.
-func (e *evaluation) hearOutside(o *observations) {
-	for i := range o.site.Outside {
-		sight := &o.site.Outside[i]
-		outcome, exception := sight.Outcome(e.app)
-		switch {
-		case sight.Stale:
-			continue
-		case outcome == protocol.Reached:
-			o.outside.reached = append(o.outside.reached, sight.Name)
-		case outcome == protocol.Failed && !e.reachesAny(sight.Observer):
-			o.outside.isolated = append(o.outside.isolated, failureOf(sight, exception))
-		case outcome == protocol.Failed:
-			o.outside.failed = append(o.outside.failed, failureOf(sight, exception))
-		default:
-			continue
-		}
-		o.outside.roundTime = max(o.outside.roundTime, sight.RoundTime(e.app.Period))
-	}
-}
-
-// reachesAny reports whether an observer reaches any app on any node.
-func (e *evaluation) reachesAny(observer *reachability.Observer) bool {
-	for _, address := range observer.Addresses {
-		if e.reaches(observer, address) {
-			return true
-		}
-	}
-	return false
-}
-
 // failures are all that did not reach the node.
 func (f *outside) failures() []failure { return slices.Concat(f.failed, f.isolated) }
-
-// letOutsideStandIn has observers outside stand in for those inside where there are none.
-// Where there is nothing that should answer, or could, they hold nothing against a node.
-func (o *observations) letOutsideStandIn() {
-	inside := o.reachedBy+o.failedBy > 0
-	if o.notExpected != "" || o.podless && inside {
-		o.outside.failed = nil
-	}
-	if inside || len(o.outside.reached)+len(o.outside.failed) == 0 {
-		return
-	}
-	o.reached, o.failed = append(o.reached, o.outside.reached...), append(o.failed, o.outside.failed...)
-	o.reachedBy, o.failedBy = len(o.reached), len(o.failed)
-	o.roundTime = max(o.roundTime, o.outside.roundTime)
-	o.outside.failed, o.outside.standsIn = nil, true
-}
 
 // fraction returns how many observers reach the node, of how many with a result on it.
 func (f *outside) fraction() string {

@@ -1,7 +1,6 @@
 package verdict
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 
@@ -10,137 +9,132 @@ import (
 	"github.com/exposedapp/exposedapp/internal/reachability/dispute"
 )
 
-// weigh holds what is reported against each other: what is newer than its contradiction, and
-// which observers count at all. It records what is to be remembered.
-func (e *evaluation) weigh(o *observations) {
-	draft := e.app.Records[o.site.Address].Edit()
+// weighing holds what is reported of a node against each other: what is newer than its
+// contradiction, and which observers count at all.
+type weighing struct {
+	*evaluation
+	*observations
+
+	draft dispute.Draft
+}
+
+// weigh weighs the observations, and has remembered what is to be remembered.
+func (w *weighing) weigh() {
+	o := w.observations
 	if len(o.site.Outside) > 0 {
-		e.recordRecovery(&draft, o)
+		w.recordRecovery()
 	}
-	e.recordFailingSince(&draft, o)
-	left := e.contest(&draft, o)
+	w.recordFailingSince()
+	left := w.contest()
 	if o.notExpected == "" && len(o.reached) > 0 && (len(o.failed) > 0 || left > 0) {
-		e.question(&draft, o, left > 0)
+		w.question(left > 0)
 	} else {
-		draft.Dispute = nil
+		w.draft.Dispute = nil
 	}
 	switch {
 	case o.outside.persists && len(o.outside.isolated) == 0:
-		draft.ContestedSince = time.Time{}
+		w.draft.ContestedSince = time.Time{}
 	case left > 0:
 		// Until it is found out, those that reach no node at all say nothing: they may be the
 		// first to notice that no node answers, also where they have looked again.
 		o.outside.undecided, o.outside.isolated = !o.outside.persists, nil
 		o.wait(left)
 	}
-	e.remember(o.site.Address, draft.Result())
+	w.remember(o.site.Address, w.draft.Result())
 	if !o.selfOnly {
-		e.setAside(o, draft.Dispute)
+		w.setAside()
 	}
 	if o.selfReportLeft > 0 && len(o.failed) > 0 {
 		o.wait(o.selfReportLeft)
 	}
 	if !o.skip.unreachable {
-		site := o.site
-		o.otherPorts = func(observer string) protocol.Outcome { return e.elsewhere(observer, site) }
+		assessor, site := &w.assessor, o.site
+		o.otherPorts = func(observer string) protocol.Outcome { return assessor.elsewhere(observer, site) }
 	}
-}
-
-// remember has something remembered of the app at an address, nothing where it is nil. It
-// counts for what comes after it in the evaluation.
-func (e *evaluation) remember(address netip.Addr, after *dispute.Record) {
-	before := e.app.Records[address]
-	if before == after {
-		return
-	}
-	change := dispute.Change{Address: address, Before: before, After: after}
-	e.changes = append(e.changes, change)
-	e.bounds, e.dated = e.bounds.With(e.app.NodePort(), change), e.dated+change.Dated()
-	e.health, e.disputes = nil, nil
 }
 
 // contest returns for how long it may take yet until every result is newer than the
 // contradiction of those outside of the cluster that do not reach the node and those in it
 // that do. One that was there before the app was first judged is an old one.
-func (e *evaluation) contest(draft *dispute.Draft, o *observations) (left time.Duration) {
-	if o.notExpected != "" || len(o.reached) == 0 || len(o.outside.failed)+len(o.outside.isolated) == 0 {
-		draft.Contested, draft.ContestedSince = false, time.Time{}
+func (w *weighing) contest() (left time.Duration) {
+	if w.notExpected != "" || len(w.reached) == 0 || len(w.outside.failed)+len(w.outside.isolated) == 0 {
+		w.draft.Contested, w.draft.ContestedSince = false, time.Time{}
 		return 0
 	}
-	if !draft.Contested {
-		draft.Contested = true
-		if e.app.Judged && !e.app.Disputed[o.site.Address] {
-			draft.ContestedSince = e.now
+	if !w.draft.Contested {
+		w.draft.Contested = true
+		if w.app.Judged && !w.app.Disputed[w.site.Address] {
+			w.draft.ContestedSince = w.now
 		}
 	}
-	return max(draft.ContestedSince.Add(max(o.roundTime, o.outside.roundTime)).Sub(e.now), 0)
+	return max(w.draft.ContestedSince.Add(max(w.roundTime, w.outside.roundTime)).Sub(w.now), 0)
 }
 
 // question asks the observers that disagree to look again, and notes which have. Those outside
 // of the cluster are asked while it is open whether they contradict those in it. Where too
 // many disagree for that, it is for the reports to tell.
-func (e *evaluation) question(draft *dispute.Draft, o *observations, contested bool) {
-	address := o.site.Address
-	if draft.Dispute == nil {
-		if !e.bounds.Disputable(address) {
-			o.wait(o.roundTime)
+func (w *weighing) question(contested bool) {
+	address := w.site.Address
+	if w.draft.Dispute == nil {
+		if !w.assessor.bounds.Disputable(address) {
+			w.wait(w.roundTime)
 			return
 		}
-		draft.Dispute = dispute.Open(e.now)
+		w.draft.Dispute = dispute.Open(w.now)
 	}
-	open := draft.Dispute
+	open := w.draft.Dispute
 	var outside []failure
 	if contested {
-		outside = o.outside.failures()
+		outside = w.outside.failures()
 	}
-	for _, observer := range o.reached {
-		e.consult(open, address, o.site.Of(observer).Observer)
+	for _, observer := range w.reached {
+		w.consult(w.site.Of(observer).Observer)
 	}
-	for _, failure := range slices.Concat(o.failed, outside) {
-		e.consult(open, address, failure.by)
+	for _, failure := range slices.Concat(w.failed, outside) {
+		w.consult(failure.by)
 	}
-	for _, observer := range o.reached {
+	for _, observer := range w.reached {
 		if open.Confirmed(observer) {
-			o.confirmed = append(o.confirmed, observer)
+			w.confirmed = append(w.confirmed, observer)
 		}
 	}
-	for i := range o.failed {
-		failure := &o.failed[i]
-		failure.persists = open.Persists(failure.Observer, failure.since, o.confirmed, e.now)
-		o.disputeConfirmed = o.disputeConfirmed || failure.persists
+	for i := range w.failed {
+		failure := &w.failed[i]
+		failure.persists = open.Persists(failure.Observer, failure.since, w.confirmed, w.now)
+		w.disputeConfirmed = w.disputeConfirmed || failure.persists
 	}
-	o.outside.persists = contested
+	w.outside.persists = contested
 	// A failure that is heard of just after the node was back may be from before.
-	recovers := e.now.Before(draft.RecoveredAt.Add(o.outside.roundTime))
+	recovers := w.now.Before(w.draft.RecoveredAt.Add(w.outside.roundTime))
 	for i := range outside {
 		if recovers {
 			outside[i].since = time.Time{}
 		}
-		o.outside.persists = open.Persists(outside[i].Observer, outside[i].since, o.confirmed, e.now) && o.outside.persists
+		w.outside.persists = open.Persists(outside[i].Observer, outside[i].since, w.confirmed, w.now) && w.outside.persists
 	}
-	if !o.disputeConfirmed || len(o.confirmed) < len(o.reached) {
+	if !w.disputeConfirmed || len(w.confirmed) < len(w.reached) {
 		// Who does not look again is heard when its turn has come.
-		o.wait(max(open.Began.Add(o.roundTime).Sub(e.now), 0) + protocol.PromptHeartbeat)
+		w.wait(max(open.Began.Add(w.roundTime).Sub(w.now), 0) + protocol.PromptHeartbeat)
 	}
 }
 
-func (e *evaluation) consult(open *dispute.Dispute, address netip.Addr, observer *reachability.Observer) {
-	open.Consult(&dispute.Observer{
+func (w *weighing) consult(observer *reachability.Observer) {
+	w.draft.Dispute.Consult(&dispute.Observer{
 		Name: observer.Name, Round: observer.RecheckRound, ReportedAt: observer.ReportedAt,
-		RoundTime: observer.RoundTime(e.app.Period),
-		AnsweredBefore: !e.app.Judged && e.app.Disputed[address] && observer.RecheckRound >= observer.Asked.Round &&
-			observer.Asked.Covers(address, e.app.Service.NodePort),
-	}, e.now)
+		RoundTime: observer.RoundTime(w.app.Period),
+		AnsweredBefore: !w.app.Judged && w.app.Disputed[w.site.Address] && observer.RecheckRound >= observer.Asked.Round &&
+			observer.Asked.Covers(w.site.Address, w.app.Service.NodePort),
+	}, w.now)
 }
 
 // recordRecovery notes when the last failure in the cluster ends.
-func (e *evaluation) recordRecovery(draft *dispute.Draft, o *observations) {
-	if len(o.failed) > 0 {
+func (w *weighing) recordRecovery() {
+	if len(w.failed) > 0 {
 		return
 	}
-	for observer := range draft.FailingSince {
-		if o.site.Of(observer) != nil {
-			draft.RecoveredAt = e.now
+	for observer := range w.draft.FailingSince {
+		if w.site.Of(observer) != nil {
+			w.draft.RecoveredAt = w.now
 			return
 		}
 	}
@@ -149,15 +143,15 @@ func (e *evaluation) recordRecovery(draft *dispute.Draft, o *observations) {
 // recordFailingSince notes since when observers fail, in the cluster and outside of it. What
 // fails as the first pod gets ready, as the operator starts, or beyond what is remembered,
 // may have failed for long.
-func (e *evaluation) recordFailingSince(draft *dispute.Draft, o *observations) {
-	before := draft.FailingSince
-	if len(o.failed)+len(o.outside.failed)+len(o.outside.isolated) == 0 {
-		draft.FailingSince = nil
+func (w *weighing) recordFailingSince() {
+	before := w.draft.FailingSince
+	if len(w.failed)+len(w.outside.failed)+len(w.outside.isolated) == 0 {
+		w.draft.FailingSince = nil
 		return
 	}
-	kept := before != nil || e.bounds.Datable(e.dated)
-	dates, known, all := kept && (e.app.Judged || !e.app.Known) && !e.now.Equal(e.app.ChangedAt), 0, 0
-	lists := [][]failure{o.failed, o.outside.failed, o.outside.isolated}
+	kept := before != nil || w.assessor.bounds.Datable(w.dated)
+	dates, known, all := kept && (w.app.Judged || !w.app.Known) && !w.now.Equal(w.app.ChangedAt), 0, 0
+	lists := [][]failure{w.failed, w.outside.failed, w.outside.isolated}
 	for _, failures := range lists {
 		for i := range failures {
 			since, found := before[failures[i].Observer]
@@ -165,7 +159,7 @@ func (e *evaluation) recordFailingSince(draft *dispute.Draft, o *observations) {
 			case found:
 				known++
 			case dates:
-				since = e.now
+				since = w.now
 			}
 			failures[i].since = since
 			all++
@@ -174,10 +168,55 @@ func (e *evaluation) recordFailingSince(draft *dispute.Draft, o *observations) {
 	if !kept || known == all && known == len(before) {
 		return
 	}
-	draft.FailingSince = make(map[string]time.Time, all)
+	w.draft.FailingSince = make(map[string]time.Time, all)
 	for _, failures := range lists {
 		for i := range failures {
-			draft.FailingSince[failures[i].Observer] = failures[i].since
+			w.draft.FailingSince[failures[i].Observer] = failures[i].since
 		}
+	}
+}
+
+// setAside takes the failures of those observers out that are themselves the problem, or that
+// may be until others have looked again: as long as they are the exception, in the cluster
+// and among those that observe the node, its own included. Who is merely the last to
+// notice that a node answers again is not set aside: an old failure must have been seen anew.
+func (w *weighing) setAside() {
+	open := w.draft.Dispute
+	var aside []string
+	suspects, holds := 0, time.Duration(0)
+	for i := range w.failed {
+		failure := &w.failed[i]
+		if open == nil && w.assessor.disputesOf(failure.by) < enough {
+			// Nobody contradicts it. To find out more takes a look at all observers.
+			continue
+		}
+		health := w.assessor.healthOf(failure.by)
+		left := time.Duration(0)
+		if open != nil {
+			left = open.Began.Add(graceFor(failure.by)).Sub(w.now)
+		}
+		switch {
+		case health.isolated && health.contradicted && (open == nil || failure.persists):
+			aside = append(aside, failure.Observer)
+		case health.isolated && left > 0 && (holds == 0 || left < holds):
+			holds = left
+		case !health.isolated || left <= 0:
+			continue
+		}
+		failure.suspect = true
+		suspects++
+	}
+	votes := len(w.reached)
+	if w.selfAssents {
+		votes++
+	}
+	if suspects == 0 || !w.Exceptional || len(w.reached) > 0 && suspects >= votes {
+		return
+	}
+	w.aside = aside
+	w.failed = slices.DeleteFunc(w.failed, func(failure failure) bool { return failure.suspect })
+	w.failedBy = len(w.failed)
+	if holds > 0 {
+		w.wait(holds)
 	}
 }
