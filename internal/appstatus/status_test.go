@@ -248,9 +248,9 @@ func TestListedNodesAreExplained(t *testing.T) {
 	g.Expect(verdicts).To(HaveLen(200))
 	g.Expect(verdicts[len(verdicts)-1].Message).To(BeEmpty())
 
-	for _, verdict := range worstOf(verdicts, maxNodes) {
-		g.Expect(verdict.Message).To(ContainSubstring("raw error"))
-		g.Expect(verdict.Observers).To(Equal("0/2"))
+	for _, row := range worstOf(verdicts, maxNodes) {
+		g.Expect(row.Message).To(ContainSubstring("raw error"))
+		g.Expect(row.Observers).To(Equal("0/2"))
 	}
 	g.Expect(worstVerdict(verdicts).Message).NotTo(BeEmpty())
 }

@@ -102,7 +102,7 @@ func TestWriteGoesOnOnceTheLeaseIsRenewed(t *testing.T) {
 func TestOnlyWritesWait(t *testing.T) {
 	g := NewWithT(t)
 	var served []string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		served = append(served, r.Method+" "+string(body))
 	}))

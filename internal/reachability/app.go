@@ -105,6 +105,7 @@ func (e Endpoints) On(node string, family corev1.IPFamily) (serves, ready bool) 
 	return serves, serves && e[i].Ready
 }
 
+// ReadyOn reports whether a node runs a ready pod in a family.
 func (e Endpoints) ReadyOn(node string, family corev1.IPFamily) bool {
 	_, ready := e.On(node, family)
 	return ready

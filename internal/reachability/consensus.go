@@ -38,11 +38,16 @@ func (s *Site) Consensus(node string) *Consensus {
 	return c
 }
 
-// Reached reports whether all observers reach an app, Failed whether none does, Disputed
-// whether some do not, and Translated whether the dials of all are translated.
-func (c *Consensus) Reached(app *AppState) bool    { return c.contains(c.reached, app) }
-func (c *Consensus) Failed(app *AppState) bool     { return c.contains(c.failed, app) }
-func (c *Consensus) Disputed(app *AppState) bool   { return c.contains(c.disputed, app) }
+// Reached reports whether all observers reach an app.
+func (c *Consensus) Reached(app *AppState) bool { return c.contains(c.reached, app) }
+
+// Failed reports whether none does.
+func (c *Consensus) Failed(app *AppState) bool { return c.contains(c.failed, app) }
+
+// Disputed reports whether some do not.
+func (c *Consensus) Disputed(app *AppState) bool { return c.contains(c.disputed, app) }
+
+// Translated reports whether the dials of all are translated.
 func (c *Consensus) Translated(app *AppState) bool { return c.contains(c.translated, app) }
 
 func (c *Consensus) contains(nodePorts nodeport.Set, app *AppState) bool {
@@ -65,7 +70,7 @@ func (s *Site) agree(node string) *Consensus {
 		if sight.Version == (results.Version{}) {
 			return &Consensus{node: node}
 		}
-		outcomes := sight.AllOutcomes()
+		outcomes := sight.at.Outcomes()
 		if agreed.Observers == 0 {
 			agreed.reached, agreed.failed, agreed.translated = outcomes.Reached, outcomes.Failed, outcomes.Translated
 			agreed.version = sight.Version

@@ -45,9 +45,9 @@ func (r *room) hear(reports ...*v1alpha1.NodeReachability) {
 func (r *room) verdict(name string) v1alpha1.NodeVerdict {
 	r.reported.SetNodes(r.nodes)
 	verdicts, _ := verdict.Append(nil, r.reported, web, r.now)
-	for _, verdict := range verdicts {
-		if verdict.Node == name {
-			return verdict
+	for _, one := range verdicts {
+		if one.Node == name {
+			return one
 		}
 	}
 	return v1alpha1.NodeVerdict{}
@@ -55,8 +55,8 @@ func (r *room) verdict(name string) v1alpha1.NodeVerdict {
 
 // row is a verdict's state and reason.
 func (r *room) row(name string) string {
-	verdict := r.verdict(name)
-	return string(verdict.State) + " " + verdict.Reason
+	row := r.verdict(name)
+	return string(row.State) + " " + row.Reason
 }
 
 // asked tells an observer's report of what it is asked, and answers it.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/dump"
+	"k8s.io/utils/dump"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/protocol"
@@ -29,9 +29,9 @@ func (s *State) Dump() string { return dump.ForHash(s) }
 // Wrong returns what is kept for speed's sake and does not say what a look at all reports,
 // nodes and apps does.
 func (s *State) Wrong() (wrong []string) {
-	expect := func(what string, kept, real any) {
-		if !reflect.DeepEqual(kept, real) {
-			wrong = append(wrong, fmt.Sprintf("%s: kept %v, really %v", what, kept, real))
+	expect := func(what string, kept, counted any) {
+		if !reflect.DeepEqual(kept, counted) {
+			wrong = append(wrong, fmt.Sprintf("%s: kept %v, really %v", what, kept, counted))
 		}
 	}
 	reaching, cutOff := 0, 0

@@ -124,15 +124,17 @@ func (o *Observer) reach() (reaching, cutOff bool) {
 		case o.Owns(address):
 		case !o.Closed(address):
 			return true, false
-		case !o.Outcomes(o.ExceptionsAt(address)).Failed.IsEmpty():
-			failing++
+		default:
+			if site := o.At(address); !site.Outcomes().Failed.IsEmpty() {
+				failing++
+			}
 		}
 	}
 	return false, failing >= enough
 }
 
-// At returns what the observer reports of an address.
-func (o *Observer) At(address netip.Addr) Sight { return Sight{o, o.ExceptionsAt(address)} }
+// Sight returns what the observer reports of an address.
+func (o *Observer) Sight(address netip.Addr) Sight { return Sight{o, o.At(address)} }
 
 // Owns reports whether an address is also that of the observer's own Node.
 func (o *Observer) Owns(address netip.Addr) bool { return slices.Contains(o.own, address) }

@@ -24,50 +24,27 @@ type Site struct {
 	consensus atomic.Pointer[Consensus]
 }
 
-// Sight is what one observer reports of one address: it reaches all node ports of its
-// report but for the exceptions.
+// Sight is what one observer reports of one address.
 type Sight struct {
 	*Observer
 
-	exceptions []*protocol.Exception
+	at results.Site
 }
 
 // Outcome returns what the observer reports of an app, and the exception where it does
 // not reach it.
 func (s *Sight) Outcome(app *AppState) (protocol.Outcome, *protocol.Exception) {
-	nodePort := app.NodePort()
-	if s.Stale || !s.NodePorts.Contains(nodePort) || !s.Version.Covers(app.since) {
+	if s.Stale || !s.Version.Covers(app.since) {
 		return protocol.Silent, nil
 	}
-	if exception := s.exception(nodePort); exception != nil {
-		return exception.Outcome, exception
-	}
-	return protocol.Reached, nil
+	return s.at.Outcome(app.NodePort())
 }
 
-// AllOutcomes returns what the observer reports of all node ports, whether or not they are of
-// apps that the report covers.
-func (s *Sight) AllOutcomes() results.Outcomes { return s.Outcomes(s.exceptions) }
-
-// Reaches reports whether the observer reaches a node port, Fails whether it does not.
-func (s *Sight) Reaches(nodePort uint16) bool {
-	return s.NodePorts.Contains(nodePort) && s.exception(nodePort) == nil
-}
-
-// Fails is described above.
-func (s *Sight) Fails(nodePort uint16) bool {
-	exception := s.exception(nodePort)
-	return s.NodePorts.Contains(nodePort) && exception != nil && exception.Outcome == protocol.Failed
-}
-
-// exception returns the first exception of a node port, nil where there is none.
-func (s *Sight) exception(nodePort uint16) *protocol.Exception {
-	for _, exception := range s.exceptions {
-		if exception.NodePorts.Contains(nodePort) {
-			return exception
-		}
-	}
-	return nil
+// Reports reports whether something is what the observer reports of a node port, whether or
+// not that is of an app that the report covers.
+func (s *Sight) Reports(outcome protocol.Outcome, nodePort uint16) bool {
+	reported, _ := s.at.Outcome(nodePort)
+	return reported == outcome
 }
 
 // Of returns what an observer in the cluster reports, nil where it does not dial the
@@ -86,7 +63,7 @@ func (s *Site) with(name string, after *Observer) *Site {
 	next := &Site{Address: s.Address, Text: s.Text, Owner: s.Text}
 	var inside, outside *Sight
 	if after != nil && after.Dials(s.Address) {
-		if sight := after.At(s.Address); after.Outside {
+		if sight := after.Sight(s.Address); after.Outside {
 			outside = &sight
 		} else {
 			inside = &sight

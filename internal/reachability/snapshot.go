@@ -1,6 +1,7 @@
 package reachability
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -85,9 +86,7 @@ func (s *State) remember(app *AppState, changes []dispute.Change, now time.Time)
 	}
 	next := *app
 	next.Records = make(map[netip.Addr]*dispute.Record, len(app.Records)+len(changes))
-	for address, record := range app.Records {
-		next.Records[address] = record
-	}
+	maps.Copy(next.Records, app.Records)
 	for _, change := range changes {
 		s.tracker.Commit(app.NodePort(), change, s.lastRound, now)
 		if change.After == nil {

@@ -35,7 +35,7 @@ func Of(report protocol.Report) *Results {
 func (r *Results) closedAddresses() []netip.Addr {
 	var closed []netip.Addr
 	for _, address := range r.Addresses {
-		if !r.NodePorts.IsEmpty() && r.Outcomes(r.ExceptionsAt(address)).Reached.IsEmpty() {
+		if site := r.At(address); !r.NodePorts.IsEmpty() && site.Outcomes().Reached.IsEmpty() {
 			closed = append(closed, address)
 		}
 	}
@@ -54,26 +54,48 @@ func (r *Results) Dials(address netip.Addr) bool {
 	return found
 }
 
-// ExceptionsAt returns the exceptions at an address, failures first.
-func (r *Results) ExceptionsAt(address netip.Addr) (exceptions []*protocol.Exception) {
+// Site is what a report says of one address: it reaches all node ports but for the
+// exceptions, failures first.
+type Site struct {
+	nodePorts  nodeport.Set
+	exceptions []*protocol.Exception
+}
+
+// At returns what the report says of an address.
+func (r *Results) At(address netip.Addr) Site {
+	site := Site{nodePorts: r.NodePorts}
 	for _, all := range [][]protocol.Exception{r.Failures, r.Pending} {
 		for i := range all {
 			if _, found := slices.BinarySearchFunc(all[i].Addresses, address, netip.Addr.Compare); found {
-				exceptions = append(exceptions, &all[i])
+				site.exceptions = append(site.exceptions, &all[i])
 			}
 		}
 	}
-	return exceptions
+	return site
+}
+
+// Outcome returns what the report says of a node port, and the exception where it is not
+// reached.
+func (s *Site) Outcome(nodePort uint16) (protocol.Outcome, *protocol.Exception) {
+	if !s.nodePorts.Contains(nodePort) {
+		return protocol.Silent, nil
+	}
+	for _, exception := range s.exceptions {
+		if exception.NodePorts.Contains(nodePort) {
+			return exception.Outcome, exception
+		}
+	}
+	return protocol.Reached, nil
 }
 
 // Outcomes are the node ports that are reached at an address, that are not, and of which
 // the dials are translated. Of the rest nothing is known.
 type Outcomes struct{ Reached, Failed, Translated nodeport.Set }
 
-// Outcomes returns the Outcomes at an address with some exceptions.
-func (r *Results) Outcomes(exceptions []*protocol.Exception) Outcomes {
+// Outcomes returns what the report says of all node ports.
+func (s *Site) Outcomes() Outcomes {
 	var failed, silent, translated nodeport.Set
-	for _, exception := range exceptions {
+	for _, exception := range s.exceptions {
 		switch exception.Outcome {
 		case protocol.Failed:
 			failed = failed.Union(exception.NodePorts)
@@ -83,8 +105,8 @@ func (r *Results) Outcomes(exceptions []*protocol.Exception) Outcomes {
 			silent = silent.Union(exception.NodePorts)
 		}
 	}
-	failed = failed.Intersect(r.NodePorts)
-	rest := r.NodePorts.Minus(failed).Minus(silent)
+	failed = failed.Intersect(s.nodePorts)
+	rest := s.nodePorts.Minus(failed).Minus(silent)
 	translated = translated.Intersect(rest)
 	return Outcomes{Reached: rest.Minus(translated), Failed: failed, Translated: translated}
 }

@@ -120,7 +120,7 @@ func (a *assessor) assess(observer *reachability.Observer) health {
 // objections reports whether another observer than the owner of an address reaches an app
 // there that this one does not, and whether that is newer than the disagreement.
 func (a *assessor) objections(observer *reachability.Observer, site *reachability.Site) (claims, confirms bool) {
-	own, nodePorts, disputed := observer.At(site.Address), a.nodePorts(observer, site.Address), a.bounds.At(site.Address)
+	own, nodePorts, disputed := observer.Sight(site.Address), a.nodePorts(observer, site.Address), a.bounds.At(site.Address)
 	for i := range site.Inside {
 		other := &site.Inside[i]
 		if other.Name == observer.Name || other.Name == site.Owner || other.Stale || other.Closed(site.Address) {
@@ -128,7 +128,7 @@ func (a *assessor) objections(observer *reachability.Observer, site *reachabilit
 		}
 		covered := a.nodePorts(other.Observer, site.Address)
 		objects := func(nodePort uint16) bool {
-			return nodePorts.Contains(nodePort) && own.Fails(nodePort) && covered.Contains(nodePort) && other.Reaches(nodePort)
+			return nodePorts.Contains(nodePort) && own.Reports(protocol.Failed, nodePort) && covered.Contains(nodePort) && other.Reports(protocol.Reached, nodePort)
 		}
 		if anyOf(disputed.Confirmed(other.Name), objects) {
 			return true, true
@@ -143,8 +143,8 @@ func (a *assessor) reaches(observer *reachability.Observer, address netip.Addr) 
 	if observer.Stale || observer.Closed(address) {
 		return false
 	}
-	sight := observer.At(address)
-	return anyOf(a.nodePorts(observer, address), sight.Reaches)
+	sight := observer.Sight(address)
+	return anyOf(a.nodePorts(observer, address), func(nodePort uint16) bool { return sight.Reports(protocol.Reached, nodePort) })
 }
 
 // anyOf reports whether something holds for one of some node ports, most often for the first.
@@ -193,13 +193,10 @@ func (a *assessor) elsewhere(observer string, site *reachability.Site) protocol.
 		return protocol.Silent
 	}
 	ports := a.nodePorts(sight.Observer, site.Address).Minus(nodeport.Of(a.App.NodePort()))
-	switch {
-	case sight.Stale:
-		return protocol.Silent
-	case anyOf(ports, sight.Reaches):
-		return protocol.Reached
-	case anyOf(ports, sight.Fails):
-		return protocol.Failed
+	for _, outcome := range []protocol.Outcome{protocol.Reached, protocol.Failed} {
+		if !sight.Stale && anyOf(ports, func(nodePort uint16) bool { return sight.Reports(outcome, nodePort) }) {
+			return outcome
+		}
 	}
 	return protocol.Silent
 }
