@@ -163,26 +163,26 @@ func worstOf(verdicts []v1alpha1.NodeVerdict, n int) []v1alpha1.NodeVerdict {
 	return worst
 }
 
-// size returns about how many bytes a verdict takes as JSON.
-func size(verdict *v1alpha1.NodeVerdict) int {
+// size returns about how many bytes a row takes as JSON.
+func size(row *v1alpha1.NodeVerdict) int {
 	const names = 185
-	return names + len(verdict.Node) + len(verdict.Address) + len(verdict.Reason) + len(verdict.Message) +
-		len(verdict.Observers) + len(verdict.Outside)
+	return names + len(row.Node) + len(row.Address) + len(row.Reason) + len(row.Message) +
+		len(row.Observers) + len(row.Outside)
 }
 
 // leastRank is that of a node that is expected to answer and just does.
 const leastRank = 4
 
 // rank puts what needs attention first.
-func rank(verdict *v1alpha1.NodeVerdict) int {
+func rank(row *v1alpha1.NodeVerdict) int {
 	switch {
-	case verdict.Expected && verdict.State == v1alpha1.NodeUnreachable:
+	case row.Expected && row.State == v1alpha1.NodeUnreachable:
 		return 0
-	case verdict.Expected && verdict.State == v1alpha1.NodeUnknown:
+	case row.Expected && row.State == v1alpha1.NodeUnknown:
 		return 1
-	case !verdict.Expected:
+	case !row.Expected:
 		return 2
-	case verdict.Reason != "":
+	case row.Reason != "":
 		return 3
 	default:
 		return leastRank
