@@ -111,6 +111,10 @@ func (t transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	return t.next.RoundTrip(request)
 }
 
+// WrappedRoundTripper implements net.RoundTripperWrapper of apimachinery, by which client-go
+// finds the transport that can cancel a request.
+func (t transport) WrappedRoundTripper() http.RoundTripper { return t.next }
+
 // writes reports whether a request may change anything. Reviews of who somebody is and what
 // they may do are posted, and are questions.
 func writes(request *http.Request) bool {

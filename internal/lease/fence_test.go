@@ -12,6 +12,7 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
 	"github.com/exposedapp/exposedapp/internal/lease"
@@ -97,6 +98,13 @@ func TestWriteGoesOnOnceTheLeaseIsRenewed(t *testing.T) {
 		g.Expect(fence.Await(t.Context())).To(Succeed())
 		g.Expect(time.Since(started)).To(Equal(time.Minute))
 	})
+}
+
+// client-go warns of each request that it cannot cancel for want of the transport beneath.
+func TestTransportBeneathIsFound(t *testing.T) {
+	fence := lease.NewFence(&lock{}, duration)
+	wrapper, ok := fence.Wrap(http.DefaultTransport).(net.RoundTripperWrapper)
+	NewWithT(t).Expect(ok && wrapper.WrappedRoundTripper() == http.DefaultTransport).To(BeTrue())
 }
 
 func TestOnlyWritesWait(t *testing.T) {
