@@ -160,24 +160,50 @@ func TestStateFollowsTheReports(t *testing.T) {
 	}
 }
 
-// TestEvaluationIsAQuery: it gives the same again, and changes nothing.
-func TestEvaluationIsAQuery(t *testing.T) {
+// TestNodesThatShareAnAddress count once in what is remembered of it.
+func TestNodesThatShareAnAddress(t *testing.T) {
 	g := NewWithT(t)
-	h := newHistory(2)
-	changes := 0
-	for range 500 {
+	h := newHistory(5)
+	h.nodes[4].Addresses = h.nodes[0].Addresses
+	h.SetNodes(h.nodes)
+	remembered := 0
+	for range 1000 {
 		h.pass(g)
 		for _, app := range h.apps {
-			snapshot := h.Snapshot(app)
-			first := verdict.Evaluate(nil, &snapshot, h.now)
-			before := h.Dump()
-			g.Expect(verdict.Evaluate(nil, &snapshot, h.now)).To(Equal(first))
-			again := h.Snapshot(app)
-			g.Expect(verdict.Evaluate(nil, &again, h.now)).To(Equal(first))
-			g.Expect(h.Dump()).To(Equal(before))
-			changes += len(first.Changes)
-			h.Remember(app, snapshot.App, first.Changes, h.now)
+			verdict.Append(nil, h.State, app, h.now)
+			if h.Snapshot(app).App.Records[fifth(0)] != nil {
+				remembered++
+			}
 		}
+		g.Expect(h.Wrong()).To(BeEmpty())
+	}
+	g.Expect(remembered).To(BeNumerically(">", 100))
+}
+
+// TestEvaluationIsAQuery: it gives the same again, and changes nothing. Of two states to
+// which the same happens, one is asked once and the other three times.
+func TestEvaluationIsAQuery(t *testing.T) {
+	g := NewWithT(t)
+	once, often := newHistory(2), newHistory(2)
+	changes := 0
+	for range 500 {
+		once.pass(g)
+		often.pass(g)
+		for _, app := range once.apps {
+			snapshot, same := once.Snapshot(app), often.Snapshot(app)
+			result := verdict.Evaluate(nil, &snapshot, once.now)
+			for range 2 {
+				g.Expect(verdict.Evaluate(nil, &same, often.now)).To(Equal(result))
+			}
+			again := often.Snapshot(app)
+			g.Expect(verdict.Evaluate(nil, &again, often.now)).To(Equal(result))
+			g.Expect(once.Same(often.State)).To(BeTrue())
+
+			changes += len(result.Changes)
+			once.Remember(app, snapshot.App, result.Changes, once.now)
+			often.Remember(app, again.App, verdict.Evaluate(nil, &again, often.now).Changes, often.now)
+		}
+		g.Expect(once.Requests()).To(Equal(often.Requests()))
 	}
 	g.Expect(changes).To(BeNumerically(">", 100))
 }

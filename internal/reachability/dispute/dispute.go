@@ -18,6 +18,7 @@ package dispute
 import (
 	"iter"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -65,7 +66,7 @@ func (d *Dispute) clone() *Dispute {
 	if d == nil {
 		return nil
 	}
-	return &Dispute{Began: d.Began, questions: maps.Clone(d.questions)}
+	return &Dispute{Began: d.Began, questions: maps.Clone(d.questions), new: slices.Clone(d.new)}
 }
 
 // Consult asks an observer that was not asked yet, and notes its answer.

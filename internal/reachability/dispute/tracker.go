@@ -62,32 +62,23 @@ func (a Address) Confirmed(observer string) nodeport.Set { return a.confirmed[ob
 
 // follow returns what is disputed once the Dispute on a node port went from one to another.
 func (a Address) follow(nodePort uint16, before, after *Dispute) Address {
-	next := Address{Apps: a.Apps, confirmed: a.confirmed}
+	next := Address{Apps: a.Apps, confirmed: make(map[string]nodeport.Set, len(a.confirmed))}
+	maps.Copy(next.confirmed, a.confirmed)
+	port := nodeport.Of(nodePort)
 	if before != nil {
 		next.Apps--
 	}
 	if after != nil {
 		next.Apps++
 	}
-	port, shared := nodeport.Of(nodePort), true
-	note := func(observer string, ports nodeport.Set) {
-		if shared {
-			next.confirmed, shared = maps.Clone(next.confirmed), false
-			if next.confirmed == nil {
-				next.confirmed = make(map[string]nodeport.Set)
-			}
-		}
-		next.confirmed[observer] = ports
-	}
 	for observer := range before.observers() {
-		if before.Confirmed(observer) && !after.Confirmed(observer) {
-			note(observer, next.confirmed[observer].Minus(port))
-		}
+		next.confirmed[observer] = next.confirmed[observer].Minus(port)
 	}
 	for observer := range after.observers() {
-		if after.Confirmed(observer) && !before.Confirmed(observer) {
-			note(observer, next.confirmed[observer].Union(port))
+		if after.Confirmed(observer) {
+			next.confirmed[observer] = next.confirmed[observer].Union(port)
 		}
 	}
+	maps.DeleteFunc(next.confirmed, func(_ string, ports nodeport.Set) bool { return ports.IsEmpty() })
 	return next
 }

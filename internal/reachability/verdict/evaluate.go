@@ -79,7 +79,10 @@ func Evaluate(verdicts []v1alpha1.NodeVerdict, snapshot *reachability.Snapshot, 
 			}
 		}
 	}
-	result.Changes = e.changes
+	for _, address := range e.changed {
+		change := dispute.Change{Address: address, Before: e.App.Records[address], After: e.records[address]}
+		result.Changes = append(result.Changes, change)
+	}
 	return result
 }
 
@@ -102,7 +105,10 @@ type evaluation struct {
 	// observations are those on the last node, whose room the next ones take.
 	observations observations
 
-	changes []dispute.Change
+	// changed are the addresses of which something else is to be remembered, in the order in
+	// which that was found, and records what. Nodes may share an address.
+	changed []netip.Addr
+	records map[netip.Addr]*dispute.Record
 	// dated is at how many addresses it is known since when the app fails.
 	dated    int
 	assessor assessor
@@ -157,14 +163,28 @@ func (e *evaluation) judge(verdict *v1alpha1.NodeVerdict, node int, pods pods, s
 // remember has something remembered of the app at an address, nothing where it is nil. It
 // counts for what comes after it in the evaluation.
 func (e *evaluation) remember(address netip.Addr, after *dispute.Record) {
-	before := e.app.Records[address]
+	before := e.record(address)
 	if before == after {
 		return
 	}
+	if _, again := e.records[address]; !again {
+		e.changed = append(e.changed, address)
+	}
+	if e.records == nil {
+		e.records = make(map[netip.Addr]*dispute.Record)
+	}
+	e.records[address] = after
 	change := dispute.Change{Address: address, Before: before, After: after}
-	e.changes = append(e.changes, change)
 	e.dated += change.Dated()
 	e.assessor.count(change)
+}
+
+// record returns what is to be remembered of the app at an address, as far as is known.
+func (e *evaluation) record(address netip.Addr) *dispute.Record {
+	if record, changed := e.records[address]; changed {
+		return record
+	}
+	return e.App.Records[address]
 }
 
 // fraction returns how it is written that so many observers of so many reach a node. All

@@ -122,7 +122,7 @@ func (e *evaluation) observe(node int, pods pods, skip skip) *observations {
 		e.remember(o.site.Address, nil)
 		return o
 	}
-	w := weighing{evaluation: e, observations: o, draft: e.app.Records[o.site.Address].Edit()}
+	w := weighing{evaluation: e, observations: o, draft: e.record(o.site.Address).Edit()}
 	w.weigh()
 	return o
 }
