@@ -208,13 +208,12 @@ func newManager(config *rest.Config, opts options, health *listwatch.Health) (ct
 	if err != nil {
 		return nil, err
 	}
-	ownWrites, duration, renew, retry := true, leaseDuration, renewDeadline, retryPeriod
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,
 		Cache:  cached,
 		Client: client.Options{
 			FieldOwner: v1alpha1.OperatorName,
-			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: &ownWrites},
+			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: new(true)},
 		},
 		Metrics: metricsserver.Options{
 			BindAddress:    opts.metricsAddress,
@@ -225,9 +224,9 @@ func newManager(config *rest.Config, opts options, health *listwatch.Health) (ct
 
 		LeaderElection:                      opts.leaderElect,
 		LeaderElectionResourceLockInterface: lock,
-		LeaseDuration:                       &duration,
-		RenewDeadline:                       &renew,
-		RetryPeriod:                         &retry,
+		LeaseDuration:                       new(leaseDuration),
+		RenewDeadline:                       new(renewDeadline),
+		RetryPeriod:                         new(retryPeriod),
 		// The process ends right after the manager, so the lease can be let go.
 		LeaderElectionReleaseOnCancel: true,
 	})

@@ -11,8 +11,9 @@ import (
 	"github.com/exposedapp/exposedapp/internal/reachability/results"
 )
 
-// grace is for how long a node counts as one on which the first ready pod has just come.
-const grace = 30 * time.Second
+// Grace is how long after a change the first result on it may take before it is missed. For
+// as long a node counts as one on which the first ready pod has just come.
+const Grace = 30 * time.Second
 
 // AppState is an app, with when it changed and what is remembered of it. It is immutable.
 type AppState struct {
@@ -65,7 +66,7 @@ func arrivals(before *AppState, app App, now time.Time) map[string]time.Time {
 		case !endpoint.Ready:
 		case !before.Endpoints.ReadyOn(endpoint.Node, endpoint.Family):
 			arrived[endpoint.Node] = now
-		case noted && now.Sub(at) < grace:
+		case noted && now.Sub(at) < Grace:
 			arrived[endpoint.Node] = at
 		}
 	}

@@ -16,9 +16,9 @@ const (
 	// confirmation and the report.
 	roundSlack = 10 * time.Second
 
-	// enough is how many other nodes an observer must fail to reach to be cut off. With one,
-	// it may as well be what is between the two.
-	enough = 2
+	// Enough is how many other nodes an observer must fail to reach for it to be the problem
+	// itself. With one, it may as well be what is between the two.
+	Enough = 2
 )
 
 // Observer is an agent by its newest report. It is immutable.
@@ -130,7 +130,7 @@ func (o *Observer) reach() (reaching, cutOff bool) {
 			}
 		}
 	}
-	return false, failing >= enough
+	return false, failing >= Enough
 }
 
 // Sight returns what the observer reports of an address.

@@ -57,10 +57,11 @@ func (t *targets) set(address netip.Addr, site *Site) {
 
 // at returns the site of an address, nil where it is not of a node.
 func (t *targets) at(address netip.Addr) *Site {
-	for _, slot := range t.slots[address] {
-		return t.pairs[slot.node][slot.family]
+	slots := t.slots[address]
+	if len(slots) == 0 {
+		return nil
 	}
-	return nil
+	return t.pairs[slots[0].node][slots[0].family]
 }
 
 // share returns the targets as they are, which stay so.

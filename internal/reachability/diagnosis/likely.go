@@ -45,9 +45,9 @@ func (c *Case) Likely() string {
 
 	switch {
 	case c.Partial && lost(reason) && lost(kubeProxy):
-		return fmt.Sprintf("a firewall or a broken route between %s and %s", List(c.observers()), c.Node)
+		return fmt.Sprintf("a firewall or a broken route between %s and %s", List(Observers(c.Failed)), c.Node)
 	case c.Partial && lost(reason) && kubeProxy == v1alpha1.EvidenceReached:
-		return fmt.Sprintf("a firewall between %s and %s that drops the port", List(c.observers()), c.Node)
+		return fmt.Sprintf("a firewall between %s and %s that drops the port", List(Observers(c.Failed)), c.Node)
 	case c.Partial:
 		return ""
 	case lost(reason) && lost(kubeProxy) && c.Self != protocol.Failed:
@@ -103,9 +103,10 @@ func (c *Case) shared(of func(Failure) string) string {
 	return first
 }
 
-func (c *Case) observers() []string {
-	observers := make([]string, 0, len(c.Failed))
-	for _, failure := range c.Failed {
+// Observers returns who failed.
+func Observers(failures []Failure) []string {
+	observers := make([]string, 0, len(failures))
+	for _, failure := range failures {
 		observers = append(observers, failure.Observer)
 	}
 	return observers

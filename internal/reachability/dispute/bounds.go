@@ -48,15 +48,15 @@ func (b *Bounds) Datable(known int) bool {
 
 // With returns the counts after a Change of what is remembered of an app on a node port.
 func (b Bounds) With(nodePort uint16, change Change) Bounds {
-	before, after := change.Before.orEmpty(), change.After.orEmpty()
 	b.failing += change.Dated()
-	b.disputes += count(after.Dispute != nil) - count(before.Dispute != nil)
-	if before.Dispute == nil && after.Dispute == nil {
+	if !change.Disputed() {
 		return b
 	}
+	before, after := change.Before.orEmpty().Dispute, change.After.orEmpty().Dispute
+	b.disputes += count(after != nil) - count(before != nil)
 	addresses := make(map[netip.Addr]Address, len(b.addresses)+1)
 	maps.Copy(addresses, b.addresses)
-	next := addresses[change.Address].follow(nodePort, before.Dispute, after.Dispute)
+	next := addresses[change.Address].follow(nodePort, before, after)
 	if addresses[change.Address] = next; next.Apps == 0 {
 		delete(addresses, change.Address)
 	}

@@ -33,6 +33,11 @@ func (c Change) Dated() int {
 	return count(c.After.orEmpty().FailingSince != nil) - count(c.Before.orEmpty().FailingSince != nil)
 }
 
+// Disputed reports whether there was a Dispute, or is one now.
+func (c Change) Disputed() bool {
+	return c.Before.orEmpty().Dispute != nil || c.After.orEmpty().Dispute != nil
+}
+
 // Draft is a Record that an evaluation works on.
 type Draft struct {
 	Record

@@ -62,15 +62,9 @@ func (a Address) Confirmed(observer string) nodeport.Set { return a.confirmed[ob
 
 // follow returns what is disputed once the Dispute on a node port went from one to another.
 func (a Address) follow(nodePort uint16, before, after *Dispute) Address {
-	next := Address{Apps: a.Apps, confirmed: make(map[string]nodeport.Set, len(a.confirmed))}
+	next := Address{Apps: a.Apps + count(after != nil) - count(before != nil), confirmed: make(map[string]nodeport.Set, len(a.confirmed))}
 	maps.Copy(next.confirmed, a.confirmed)
 	port := nodeport.Of(nodePort)
-	if before != nil {
-		next.Apps--
-	}
-	if after != nil {
-		next.Apps++
-	}
 	for observer := range before.observers() {
 		next.confirmed[observer] = next.confirmed[observer].Minus(port)
 	}

@@ -6,18 +6,13 @@ import (
 	"time"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/internal/reachability"
 	"github.com/exposedapp/exposedapp/internal/reachability/diagnosis"
 )
 
-const (
-	// grace is how long after a change the first result on it may take before it
-	// is missed.
-	grace = 30 * time.Second
-
-	// settleTime is how long after a change a failure is not yet held against a
-	// node: kube-proxy programs Services and endpoints with a delay.
-	settleTime = 5 * time.Second
-)
+// settleTime is how long after a change a failure is not yet held against a
+// node: kube-proxy programs Services and endpoints with a delay.
+const settleTime = 5 * time.Second
 
 // letOutsideStandIn has observers outside stand in for those inside where there are none.
 // Where there is nothing that should answer, or could, they hold nothing against a node.
@@ -44,7 +39,7 @@ func (o *observations) stateFrom(verdict *v1alpha1.NodeVerdict, quiet func() tim
 	unknown := func(reason string, message func() string) {
 		is(v1alpha1.NodeUnknown, reason, o.unlessSkipped(message))
 	}
-	complete := o.silentBy == 0 || quiet() >= grace
+	complete := o.silentBy == 0 || quiet() >= reachability.Grace
 	switch {
 	case o.failedBy+len(o.outside.failed) > 0 && quiet() < settleTime:
 		unknown(v1alpha1.ReasonPending, func() string { return "not yet: " + o.blame(o.outside.failed) })
@@ -62,13 +57,13 @@ func (o *observations) stateFrom(verdict *v1alpha1.NodeVerdict, quiet func() tim
 		is(v1alpha1.NodeReachable, reason, message)
 	case o.translatedBy > 0 && complete:
 		unknown(v1alpha1.ReasonTranslatedAtSource, func() string {
-			return diagnosis.Translated(o.translated, o.dialled(), observers(o.outside.isolated))
+			return diagnosis.Translated(o.translated, o.dialled(), diagnosis.Observers(diagnosed(o.outside.isolated)))
 		})
 	case len(o.hosts) > 0 && o.silentBy == 0:
 		unknown(v1alpha1.ReasonNoObserver, func() string { return diagnosis.OwnAddress(o.site.Text, o.hosts) })
-	case quiet() < grace:
+	case quiet() < reachability.Grace:
 		is(v1alpha1.NodeUnknown, v1alpha1.ReasonPending, diagnosis.Waiting)
-		o.wait(grace - quiet())
+		o.wait(reachability.Grace - quiet())
 	case o.silentBy > 0:
 		unknown(v1alpha1.ReasonPending, func() string { return "no result yet from " + diagnosis.List(o.silent) })
 	case len(o.aside) > 0:
@@ -143,7 +138,7 @@ func (o *observations) reservation() (reason, message string) {
 		parts = append(parts, diagnosis.SetAside(o.aside))
 	}
 	if len(o.outside.isolated) > 0 {
-		parts = append(parts, diagnosis.OutsideSetAside(observers(o.outside.isolated)))
+		parts = append(parts, diagnosis.OutsideSetAside(diagnosis.Observers(diagnosed(o.outside.isolated))))
 	}
 	if reason == "" && len(parts) > 0 {
 		reason = v1alpha1.ReasonSuspectObserver

@@ -60,7 +60,7 @@ func Append(
 // verdicts.
 func Evaluate(verdicts []v1alpha1.NodeVerdict, snapshot *reachability.Snapshot, now time.Time) Result {
 	e := newEvaluation(snapshot, now)
-	result := Result{Verdicts: slices.Grow(verdicts, len(snapshot.Nodes)*len(e.app.Families))}
+	result := Result{Verdicts: slices.Grow(verdicts, len(snapshot.Nodes)*len(e.App.Families))}
 	unreachable, unknown := 0, 0
 	for i := range snapshot.Nodes {
 		skip := skip{unreachable: unreachable >= MaxDetailed, rest: unreachable+unknown >= MaxDetailed}
@@ -97,11 +97,8 @@ type pods struct {
 type evaluation struct {
 	*reachability.Snapshot
 
-	app  *reachability.AppState
 	now  time.Time
 	pods []pods
-	// alone is whether the cluster has one node.
-	alone bool
 	// observations are those on the last node, whose room the next ones take.
 	observations observations
 
@@ -118,13 +115,13 @@ type evaluation struct {
 
 func newEvaluation(snapshot *reachability.Snapshot, now time.Time) *evaluation {
 	e := &evaluation{
-		Snapshot: snapshot, app: snapshot.App, now: now, alone: len(snapshot.Nodes) == 1,
+		Snapshot: snapshot, now: now,
 		assessor: assessor{Snapshot: snapshot, bounds: snapshot.Bounds, covered: make(map[coverage]nodeport.Set)},
 	}
-	for _, family := range e.app.Families {
-		e.pods = append(e.pods, pods{family, e.app.Endpoints.ReadyIn(family), e.app.Endpoints.ServedIn(family)})
+	for _, family := range e.App.Families {
+		e.pods = append(e.pods, pods{family, e.App.Endpoints.ReadyIn(family), e.App.Endpoints.ServedIn(family)})
 	}
-	for _, record := range e.app.Records {
+	for _, record := range e.App.Records {
 		if record.FailingSince != nil {
 			e.dated++
 		}
@@ -145,16 +142,16 @@ func (e *evaluation) judge(verdict *v1alpha1.NodeVerdict, node int, pods pods, s
 		verdict.Outside = o.outside.fraction()
 	}
 	o.letOutsideStandIn()
-	o.stateFrom(verdict, func() time.Duration { return e.now.Sub(e.app.LastChange(o.node)) })
+	o.stateFrom(verdict, func() time.Duration { return e.now.Sub(e.App.LastChange(o.node)) })
 
 	// Before that a result may be older than the last change of the endpoints.
-	settled := func() bool { return o.passed(e.app.MovedAt.Add(o.roundTime).Sub(e.now)) }
+	settled := func() bool { return o.passed(e.App.MovedAt.Add(o.roundTime).Sub(e.now)) }
 	if o.notExpected == "" {
 		o.applyEndpoints(verdict, pods, settled)
 		return o.holds
 	}
 	o.explainNotExpected(verdict)
-	if serves, _ := e.app.Endpoints.On(o.node.Name, pods.family); o.notExpected == v1alpha1.ReasonNoLocalEndpoint && !serves {
+	if serves, _ := e.App.Endpoints.On(o.node.Name, pods.family); o.notExpected == v1alpha1.ReasonNoLocalEndpoint && !serves {
 		o.flagUnexpectedAnswer(verdict, settled)
 	}
 	return o.holds

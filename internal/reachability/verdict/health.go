@@ -11,15 +11,9 @@ import (
 	"github.com/exposedapp/exposedapp/internal/reachability/dispute"
 )
 
-const (
-	// enough is how many other nodes must answer others, and not an observer, for it
-	// to be the problem. With one, it may as well be what is between the two.
-	enough = 2
-
-	// recheckTimeout is how long observers that are asked to look again may take: a
-	// timeout of the default length, and the ways there and back.
-	recheckTimeout = 3 * time.Second
-)
+// recheckTimeout is how long observers that are asked to look again may take: a
+// timeout of the default length, and the ways there and back.
+const recheckTimeout = 3 * time.Second
 
 // health is whether an observer may be the problem itself.
 type health struct {
@@ -30,7 +24,7 @@ type health struct {
 	contradicted bool
 }
 
-// assessor finds out the health of observers. What it found holds until the bounds change.
+// assessor finds out the health of observers. What it found holds until a Dispute changes.
 type assessor struct {
 	*reachability.Snapshot
 
@@ -44,10 +38,12 @@ type assessor struct {
 	covered map[coverage]nodeport.Set
 }
 
-// count counts a change in of what is remembered of the app.
+// count counts a change in of what is remembered of the app. Only Disputes matter to health.
 func (a *assessor) count(change dispute.Change) {
 	a.bounds = a.bounds.With(a.App.NodePort(), change)
-	a.health, a.disputes = nil, nil
+	if change.Disputed() {
+		a.health, a.disputes = nil, nil
+	}
 }
 
 // graceFor is how long the failure of an isolated observer is not held against a
@@ -101,7 +97,7 @@ func (a *assessor) assess(observer *reachability.Observer) health {
 			contested = append(contested, site)
 		}
 	}
-	if len(contested) < enough {
+	if len(contested) < reachability.Enough {
 		return health{}
 	}
 	claimed, confirmed := make(map[string]bool), make(map[string]bool)
@@ -114,7 +110,7 @@ func (a *assessor) assess(observer *reachability.Observer) health {
 			confirmed[site.Owner] = true
 		}
 	}
-	return health{isolated: len(claimed) >= enough, contradicted: len(confirmed) >= enough}
+	return health{isolated: len(claimed) >= reachability.Enough, contradicted: len(confirmed) >= reachability.Enough}
 }
 
 // objections reports whether another observer than the owner of an address reaches an app
@@ -177,12 +173,7 @@ func (a *assessor) nodePorts(observer *reachability.Observer, address netip.Addr
 
 // reachesAny reports whether an observer reaches any app on any node.
 func (a *assessor) reachesAny(observer *reachability.Observer) bool {
-	for _, address := range observer.Addresses {
-		if a.reaches(observer, address) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(observer.Addresses, func(address netip.Addr) bool { return a.reaches(observer, address) })
 }
 
 // elsewhere returns whether an observer reaches an address on other node ports than the

@@ -102,8 +102,8 @@ func (o *observations) reset() {
 func (e *evaluation) observe(node int, pods pods, skip skip) *observations {
 	o := &e.observations
 	o.reset()
-	o.node, o.site, o.nodePort = &e.Nodes[node], e.Site(node, pods.family), e.app.NodePort()
-	o.skip, o.selfOnly, o.notExpected = skip, e.alone, e.whyNotExpected(o.node, o.site, pods.family)
+	o.node, o.site, o.nodePort = &e.Nodes[node], e.Site(node, pods.family), e.App.NodePort()
+	o.skip, o.selfOnly, o.notExpected = skip, len(e.Nodes) == 1, e.whyNotExpected(o.node, o.site, pods.family)
 	if o.site == nil {
 		return o
 	}
@@ -130,7 +130,7 @@ func (e *evaluation) observe(node int, pods pods, skip skip) *observations {
 // whyNotExpected returns why a node is not expected to answer, or nothing.
 func (e *evaluation) whyNotExpected(node *reachability.Node, site *reachability.Site, family corev1.IPFamily) (reason string) {
 	switch {
-	case node.Excluded, e.app.Expected != nil && !e.app.Expected.Matches(node.Labels):
+	case node.Excluded, e.App.Expected != nil && !e.App.Expected.Matches(node.Labels):
 		return v1alpha1.ReasonNodeExcluded
 	case node.Deleting:
 		return v1alpha1.ReasonNodeDeleting
@@ -138,7 +138,7 @@ func (e *evaluation) whyNotExpected(node *reachability.Node, site *reachability.
 		return v1alpha1.ReasonNodeNotReady
 	case site == nil:
 		return v1alpha1.ReasonNoAddress
-	case e.app.Local() && !e.app.Endpoints.ReadyOn(node.Name, family):
+	case e.App.Local() && !e.App.Endpoints.ReadyOn(node.Name, family):
 		return v1alpha1.ReasonNoLocalEndpoint
 	}
 	return ""
@@ -152,24 +152,24 @@ func (e *evaluation) unanimous(o *observations) bool {
 	}
 	consensus := o.site.Consensus(o.node.Name)
 	switch {
-	case consensus.Reached(e.app):
+	case consensus.Reached(e.App):
 		o.reachedBy = consensus.Observers
-	case o.podless && consensus.Failed(e.app), o.podless && o.skip.unreachable && consensus.Disputed(e.app):
+	case o.podless && consensus.Failed(e.App), o.podless && o.skip.unreachable && consensus.Disputed(e.App):
 		// Who disagrees does not matter where no pod could answer, but to who reads it.
 		o.failedBy = consensus.Observers
-	case o.skip.rest && consensus.Translated(e.app):
+	case o.skip.rest && consensus.Translated(e.App):
 		o.translatedBy = consensus.Observers
 	default:
 		return false
 	}
-	o.roundTime = consensus.RoundTime(e.app.Period)
+	o.roundTime = consensus.RoundTime(e.App.Period)
 	return true
 }
 
 // hear adds what an observer in the cluster reports.
 func (e *evaluation) hear(o *observations, sight *reachability.Sight) {
-	outcome, exception := sight.Outcome(e.app)
-	itself, roundTime := sight.Name == o.node.Name, sight.RoundTime(e.app.Period)
+	outcome, exception := sight.Outcome(e.App)
+	itself, roundTime := sight.Name == o.node.Name, sight.RoundTime(e.App.Period)
 	if itself {
 		if outcome == protocol.Reached || outcome == protocol.Failed {
 			o.self = outcome
@@ -217,7 +217,7 @@ func (o *observations) wait(left time.Duration) {
 func (e *evaluation) hearOutside(o *observations) {
 	for i := range o.site.Outside {
 		sight := &o.site.Outside[i]
-		outcome, exception := sight.Outcome(e.app)
+		outcome, exception := sight.Outcome(e.App)
 		switch {
 		case sight.Stale:
 			continue
@@ -230,6 +230,6 @@ func (e *evaluation) hearOutside(o *observations) {
 		default:
 			continue
 		}
-		o.outside.roundTime = max(o.outside.roundTime, sight.RoundTime(e.app.Period))
+		o.outside.roundTime = max(o.outside.roundTime, sight.RoundTime(e.App.Period))
 	}
 }

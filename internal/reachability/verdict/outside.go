@@ -36,14 +36,6 @@ func (f *outside) fraction() string {
 	return fraction(len(f.reached), len(f.reached)+len(f.failed))
 }
 
-func observers(failures []failure) []string {
-	names := make([]string, 0, len(failures))
-	for i := range failures {
-		names = append(names, failures[i].Observer)
-	}
-	return names
-}
-
 func diagnosed(failures []failure) []diagnosis.Failure {
 	all := make([]diagnosis.Failure, 0, len(failures))
 	for i := range failures {

@@ -63,7 +63,7 @@ func (w *weighing) contest() (left time.Duration) {
 	}
 	if !w.draft.Contested {
 		w.draft.Contested = true
-		if w.app.Judged && !w.app.Disputed[w.site.Address] {
+		if w.App.Judged && !w.App.Disputed[w.site.Address] {
 			w.draft.ContestedSince = w.now
 		}
 	}
@@ -121,9 +121,9 @@ func (w *weighing) question(contested bool) {
 func (w *weighing) consult(observer *reachability.Observer) {
 	w.draft.Dispute.Consult(&dispute.Observer{
 		Name: observer.Name, Round: observer.RecheckRound, ReportedAt: observer.ReportedAt,
-		RoundTime: observer.RoundTime(w.app.Period),
-		AnsweredBefore: !w.app.Judged && w.app.Disputed[w.site.Address] && observer.RecheckRound >= observer.Asked.Round &&
-			observer.Asked.Covers(w.site.Address, w.app.Service.NodePort),
+		RoundTime: observer.RoundTime(w.App.Period),
+		AnsweredBefore: !w.App.Judged && w.App.Disputed[w.site.Address] && observer.RecheckRound >= observer.Asked.Round &&
+			observer.Asked.Covers(w.site.Address, w.App.Service.NodePort),
 	}, w.now)
 }
 
@@ -150,7 +150,7 @@ func (w *weighing) recordFailingSince() {
 		return
 	}
 	kept := before != nil || w.assessor.bounds.Datable(w.dated)
-	dates, known, all := kept && (w.app.Judged || !w.app.Known) && !w.now.Equal(w.app.ChangedAt), 0, 0
+	dates, known, all := kept && (w.App.Judged || !w.App.Known) && !w.now.Equal(w.App.ChangedAt), 0, 0
 	lists := [][]failure{w.failed, w.outside.failed, w.outside.isolated}
 	for _, failures := range lists {
 		for i := range failures {
@@ -186,7 +186,7 @@ func (w *weighing) setAside() {
 	suspects, holds := 0, time.Duration(0)
 	for i := range w.failed {
 		failure := &w.failed[i]
-		if open == nil && w.assessor.disputesOf(failure.by) < enough {
+		if open == nil && w.assessor.disputesOf(failure.by) < reachability.Enough {
 			// Nobody contradicts it. To find out more takes a look at all observers.
 			continue
 		}
