@@ -10,6 +10,7 @@ import (
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/probe"
+	"github.com/exposedapp/exposedapp/test/gen"
 )
 
 const (
@@ -25,7 +26,7 @@ func (b *bubble) withPaths() {
 	services := onPorts(30000, 30001)
 	services[0].ClusterIPs[0] = netip.MustParseAddrPort(clusterIP)
 	b.list("8", services...)
-	b.g.Expect(endpointStore(b.loop).Update(aSlice())).To(Succeed())
+	b.g.Expect(endpointStore(b.loop).Update(gen.DialledSlice())).To(Succeed())
 	b.wait(12 * time.Second)
 	b.g.Expect(b.last()).To(Satisfy(clean))
 }
@@ -133,12 +134,12 @@ func TestEvidenceChanges(t *testing.T) {
 			"heartbeats alone: refusals and silence that take turns are no news")
 
 		b.make("10.244.0.6:9898", behaviour{result: refused()})
-		b.g.Expect(endpointStore(b.loop).Update(aSlice(func(s *discoveryv1.EndpointSlice) {
+		b.g.Expect(endpointStore(b.loop).Update(gen.DialledSlice(func(s *discoveryv1.EndpointSlice) {
 			s.Endpoints = s.Endpoints[:1]
 			s.Endpoints[0].Addresses = []string{"10.244.0.6"}
 		}))).To(Succeed())
 		b.g.Expect(b.until(says("ConnectionRefused", "ConnectionRefused"))).To(BeNumerically("<=", 1200*time.Millisecond))
-		b.g.Expect(endpointStore(b.loop).Delete(aSlice())).To(Succeed())
+		b.g.Expect(endpointStore(b.loop).Delete(gen.DialledSlice())).To(Succeed())
 		b.until(says("", "ConnectionRefused"))
 	})
 }
@@ -162,7 +163,7 @@ func TestEvidenceDialsNothingOdd(t *testing.T) {
 	for _, address := range []string{"127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1", "metadata"} {
 		inBubble(t, func(_ *testing.T, b *bubble) {
 			b.amongNodes(2, 1)
-			b.g.Expect(endpointStore(b.loop).Update(aSlice(func(s *discoveryv1.EndpointSlice) {
+			b.g.Expect(endpointStore(b.loop).Update(gen.DialledSlice(func(s *discoveryv1.EndpointSlice) {
 				s.Endpoints = []discoveryv1.Endpoint{{Addresses: []string{address}}}
 			}))).To(Succeed())
 			b.make(one, behaviour{result: refused()})

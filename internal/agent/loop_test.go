@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -564,34 +563,4 @@ func TestReportCountsProbes(t *testing.T) {
 		b.g.Expect(probes.Latency.Counts).To(Equal([]int64{0, 0, 0, answered.Count, 0, 0, 0, 0, 0}))
 		b.g.Expect(probes.Latency.SumMicroseconds).To(Equal(20_000 * answered.Count))
 	})
-}
-
-// onPorts are IPv4 Services, one on each port.
-func onPorts(ports ...uint16) []service.Service {
-	var services []service.Service
-	for _, port := range ports {
-		services = append(services, service.Service{
-			Key:   types.NamespacedName{Name: fmt.Sprint(port)},
-			Port:  port,
-			IPv4:  true,
-			Probe: protocol.DecodeProbe(""),
-		})
-	}
-	return services
-}
-
-func addresses(texts ...string) []netip.Addr {
-	var addresses []netip.Addr
-	for _, text := range texts {
-		addresses = append(addresses, netip.MustParseAddr(text))
-	}
-	return addresses
-}
-
-func refused() probe.Result {
-	return probe.Result{Reason: probe.ConnectionRefused, Message: "connect: connection refused"}
-}
-
-func timedOut() probe.Result {
-	return probe.Result{Reason: probe.Timeout, Message: "i/o timeout"}
 }

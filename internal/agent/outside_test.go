@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/exposedapp/exposedapp/api/v1alpha1"
+	"github.com/exposedapp/exposedapp/test/gen"
 )
 
 // fromOutside has an observer outside of the cluster dial two nodes on two ports, of
@@ -22,7 +23,7 @@ func (b *bubble) fromOutside() (*v1alpha1.NodeReachability, assignmentStore) {
 	services := onPorts(30000, 30001)
 	services[0].ClusterIPs[0] = netip.MustParseAddrPort(clusterIP)
 	b.list("8", services...)
-	b.g.Expect(endpointStore(b.loop).Update(aSlice())).To(Succeed())
+	b.g.Expect(endpointStore(b.loop).Update(gen.DialledSlice())).To(Succeed())
 	store, office := newAssignmentStore(b.loop), &v1alpha1.NodeReachability{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: "office", Labels: map[string]string{v1alpha1.VantageLabel: v1alpha1.VantageOutside}, Generation: 1,

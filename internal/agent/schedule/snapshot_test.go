@@ -2,14 +2,12 @@ package schedule
 
 import (
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"testing"
 
 	. "github.com/onsi/gomega"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/exposedapp/exposedapp/internal/agent/reporter"
 	"github.com/exposedapp/exposedapp/internal/agent/service"
@@ -33,36 +31,6 @@ func known(
 		}
 	}
 	return s
-}
-
-// onPorts are IPv4 Services, one on each port.
-func onPorts(ports ...uint16) []service.Service {
-	var services []service.Service
-	for _, port := range ports {
-		services = append(services, service.Service{
-			Key:   types.NamespacedName{Name: fmt.Sprint(port)},
-			Port:  port,
-			IPv4:  true,
-			Probe: protocol.DecodeProbe(""),
-		})
-	}
-	return services
-}
-
-func addresses(texts ...string) []netip.Addr {
-	var addresses []netip.Addr
-	for _, text := range texts {
-		addresses = append(addresses, netip.MustParseAddr(text))
-	}
-	return addresses
-}
-
-func refused() probe.Result {
-	return probe.Result{Reason: probe.ConnectionRefused, Message: "connect: connection refused"}
-}
-
-func timedOut() probe.Result {
-	return probe.Result{Reason: probe.Timeout, Message: "i/o timeout"}
 }
 
 // TestSurvey: every pair is in the snapshot as it is in the schedule, with the

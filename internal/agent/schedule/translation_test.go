@@ -164,21 +164,3 @@ var (
 	backend      = netip.MustParseAddrPort("10.1.0.7:9898")
 	otherBackend = netip.MustParseAddrPort("10.1.0.8:9898")
 )
-
-// along is result, found by a way.
-func along(result probe.Result, way probe.Way) probe.Result {
-	result.Path.Way = way
-	return result
-}
-
-// elsewhere is result, found at a pod in place of the address.
-func elsewhere(result probe.Result, remote netip.AddrPort) probe.Result {
-	result.Path = probe.Path{Way: probe.Translated, Remote: remote}
-	return result
-}
-
-// atHome is result, found on this host.
-func atHome(result probe.Result) probe.Result {
-	result.Path = probe.Path{Way: probe.Direct, Own: true}
-	return result
-}

@@ -4,14 +4,14 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/exposedapp/exposedapp/test/gen"
 )
 
 func TestEndpointsOf(t *testing.T) {
 	g := NewWithT(t)
-	e, ok := EndpointsOf(aSlice())
+	e, ok := EndpointsOf(gen.DialledSlice())
 	g.Expect(ok).To(BeTrue())
 	g.Expect(e.Service.String()).To(Equal("/30000"))
 	g.Expect(e.Ready.String()).To(Equal("10.244.0.5:9898"), "the first that is ready, not only serving")
@@ -20,7 +20,7 @@ func TestEndpointsOf(t *testing.T) {
 		"host names": func(s *discoveryv1.EndpointSlice) { s.AddressType = discoveryv1.AddressTypeFQDN },
 		"no Service": func(s *discoveryv1.EndpointSlice) { s.Labels = nil },
 	} {
-		_, ok := EndpointsOf(aSlice(change))
+		_, ok := EndpointsOf(gen.DialledSlice(change))
 		g.Expect(ok).To(BeFalse(), name)
 	}
 }
@@ -48,8 +48,8 @@ func TestEndpointSet(t *testing.T) {
 		{"resourceVersion", true, func(s *discoveryv1.EndpointSlice) { s.ResourceVersion = "7" }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			before, _ := EndpointsOf(aSlice())
-			after, ok := EndpointsOf(aSlice(tc.change))
+			before, _ := EndpointsOf(gen.DialledSlice())
+			after, ok := EndpointsOf(gen.DialledSlice(tc.change))
 			g := NewWithT(t)
 			g.Expect(ok).To(BeTrue())
 			if tc.same {
@@ -59,26 +59,4 @@ func TestEndpointSet(t *testing.T) {
 			}
 		})
 	}
-}
-
-// aSlice is a slice of a Service 30000.
-func aSlice(change ...func(*discoveryv1.EndpointSlice)) *discoveryv1.EndpointSlice {
-	slice := &discoveryv1.EndpointSlice{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:   "30000-abc",
-			Labels: map[string]string{discoveryv1.LabelServiceName: "30000"},
-		},
-		AddressType: discoveryv1.AddressTypeIPv4,
-		Ports:       []discoveryv1.EndpointPort{{Port: new(int32(9898)), Protocol: new(corev1.ProtocolTCP)}},
-		Endpoints: []discoveryv1.Endpoint{
-			{Addresses: []string{"10.244.0.7"}},
-			{Addresses: []string{"10.244.0.5"}, Conditions: discoveryv1.EndpointConditions{Ready: new(true), Serving: new(true)}},
-			{Addresses: []string{"10.244.0.3"}, Conditions: discoveryv1.EndpointConditions{Ready: new(false), Serving: new(true)}},
-			{Addresses: []string{"10.244.0.1"}, Conditions: discoveryv1.EndpointConditions{Ready: new(false), Serving: new(false)}},
-		},
-	}
-	for _, c := range change {
-		c(slice)
-	}
-	return slice
 }

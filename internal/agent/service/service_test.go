@@ -10,39 +10,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/exposedapp/exposedapp/api/v1alpha1"
 	"github.com/exposedapp/exposedapp/internal/protocol"
+	"github.com/exposedapp/exposedapp/test/gen"
 )
-
-func aService(change ...func(*corev1.Service)) *corev1.Service {
-	svc := &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "shop",
-			Name:      "web",
-			UID:       "1",
-			OwnerReferences: []metav1.OwnerReference{{
-				APIVersion: "exposedapp.dev/v1alpha1", Kind: "ExposedApp", Name: "web", Controller: new(true),
-			}},
-			Annotations: map[string]string{
-				v1alpha1.ProbeAnnotation: `{"path":"/healthz","periodSeconds":7,"timeoutSeconds":3,"failureThreshold":4}`,
-			},
-		},
-		Spec: corev1.ServiceSpec{
-			Type:       corev1.ServiceTypeNodePort,
-			IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol},
-			Selector:   map[string]string{"exposedapp.dev/name": "web"},
-			Ports:      []corev1.ServicePort{{Name: "http", NodePort: 31000, TargetPort: intstr.FromString("http")}},
-		},
-	}
-	for _, c := range change {
-		c(svc)
-	}
-	return svc
-}
 
 func TestServiceOf(t *testing.T) {
 	g := NewWithT(t)
-	svc, ok := Of(aService())
+	svc, ok := Of(gen.DialledService())
 	g.Expect(ok).To(BeTrue())
 	g.Expect(svc.Key.String()).To(Equal("shop/web"))
 	g.Expect(svc.Port).To(BeEquivalentTo(31000))
@@ -57,21 +31,21 @@ func TestServiceOfLeavesForeignPortsAlone(t *testing.T) {
 		{Name: "metrics", Protocol: corev1.ProtocolTCP, Port: 9797, NodePort: 31700},
 		{Name: "dns", Protocol: corev1.ProtocolUDP, Port: 53, NodePort: 31701},
 	}
-	own := aService().Spec.Ports
+	own := gen.DialledService().Spec.Ports
 	for name, ports := range map[string][]corev1.ServicePort{
 		"before it": slices.Concat(foreign, own), "after it": slices.Concat(own, foreign),
 		"around it": slices.Concat(foreign[1:], own, foreign[:1]),
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			want, _ := Of(aService())
-			got, ok := Of(aService(func(s *corev1.Service) { s.Spec.Ports = ports }))
+			want, _ := Of(gen.DialledService())
+			got, ok := Of(gen.DialledService(func(s *corev1.Service) { s.Spec.Ports = ports }))
 			g.Expect(ok).To(BeTrue())
 			g.Expect(got).To(Equal(want))
 		})
 	}
 	t.Run("alone", func(t *testing.T) {
-		_, ok := Of(aService(func(s *corev1.Service) { s.Spec.Ports = foreign }))
+		_, ok := Of(gen.DialledService(func(s *corev1.Service) { s.Spec.Ports = foreign }))
 		NewWithT(t).Expect(ok).To(BeFalse())
 	})
 }
@@ -89,7 +63,7 @@ func TestServiceOfIgnores(t *testing.T) {
 		"UDP":                func(s *corev1.Service) { s.Spec.Ports[0].Protocol = corev1.ProtocolUDP },
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, ok := Of(aService(change))
+			_, ok := Of(gen.DialledService(change))
 			NewWithT(t).Expect(ok).To(BeFalse())
 		})
 	}
@@ -115,8 +89,8 @@ func TestServiceForm(t *testing.T) {
 		{"status", true, func(s *corev1.Service) { s.Status.Conditions = []metav1.Condition{{}} }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			before, _ := Of(aService())
-			after, ok := Of(aService(tc.change))
+			before, _ := Of(gen.DialledService())
+			after, ok := Of(gen.DialledService(tc.change))
 			g := NewWithT(t)
 			g.Expect(ok).To(BeTrue())
 			if tc.same {
